@@ -1,0 +1,9 @@
+"""Robots that keep learning after they are deployed: fine-tuning a grasping Q-function on the arm that uses it.
+
+`extend_path` lets the generated messages (`robot_finetune.msg`), installed elsewhere, live beside this source tree.
+"""
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)
+__version__ = "0.1.0"

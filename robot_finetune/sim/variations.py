@@ -1,0 +1,70 @@
+"""Variations of a cell: what has changed since the robot was trained (section 4 of the paper; design of config/variations)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot_finetune.config import from_yaml, resolve, setting
+
+RGB = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Floor:
+    pattern: str = setting("plain", "plain, or a checkerboard of `color` and `color2`", choices=("plain", "checkerboard"))
+    color: RGB = setting((0.55, 0.5, 0.42), "colour of the bin's floor", low=0.0, high=1.0)
+    color2: RGB = setting((0.05, 0.05, 0.05), "second colour of the checkerboard", low=0.0, high=1.0)
+    square: float = setting(0.03, "edge of one square", unit="m", low=0.005, high=0.2)
+
+
+@dataclass(frozen=True)
+class Light:
+    direction: tuple[float, float, float] = setting((-0.2, 0.2, -1.0), "direction in which the main light shines")
+    intensity: float = setting(0.6, "diffuse strength of the main light", low=0.0, high=2.0)
+    ambient: float = setting(0.45, "strength of the even light", low=0.0, high=1.0)
+    shadows: bool = setting(False, "whether the main light casts hard shadows (slow)")
+    color: RGB = setting((1.0, 1.0, 1.0), "colour of the main light", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class Objects:
+    family: str = setting("mixed", "mixed shapes, or bottles", choices=("mixed", "bottles"))
+    count: int = setting(5, "objects in the bin", low=1, high=12)
+    alpha: float = setting(1.0, "opacity", low=0.05, high=1.0)
+    friction: float = setting(0.9, "sliding friction", low=0.1, high=3.0)
+
+
+@dataclass(frozen=True)
+class CameraShift:
+    offset: tuple[float, float, float] = setting((0.0, 0.0, 0.0), "displacement of the camera from its calibrated pose", unit="m", low=-0.3, high=0.3)
+
+
+@dataclass(frozen=True)
+class Scene:
+    floor: Floor = setting(Floor)
+    light: Light = setting(Light)
+    objects: Objects = setting(Objects)
+    camera: CameraShift = setting(CameraShift)
+
+
+@dataclass(frozen=True)
+class GripperChange:
+    extension_m: float = setting(0.0, "the fingers are longer by this; the controller is not told", unit="m", low=0.0, high=0.05)
+    offset_m: float = setting(0.0, "the gripper is mounted this far to the side (tool y axis); the controller is not told", unit="m", low=-0.15, high=0.15)
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One state of the cell. Everything left out is as in the base scene."""
+
+    name: str = setting("base", "name in logs and reports")
+    description: str = setting("", "what is different, in one sentence")
+    scene: Scene = setting(Scene)
+    gripper: GripperChange = setting(GripperChange)
+    operator_note: str = setting("", "what a person changes on a real cell")
+
+
+def load_variation(name: str | Path = "base") -> Variation:
+    """The variation of a name in config/variations or of a path. Raises ConfigError."""
+    return from_yaml(Variation, resolve("variations", name))
