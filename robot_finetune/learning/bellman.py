@@ -1,0 +1,132 @@
+"""Q-learning as QT-Opt does it: sigmoid Q, cross-entropy to a clipped double-Q Bellman target, actions by CEM."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robot_finetune.config import setting
+from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.learning.augmentation import AugmentationConfig, augment
+from robot_finetune.learning.cem import CEMConfig, maximise
+from robot_finetune.learning.q_network import QNetwork, State, state_tensors
+
+TARGET_CEM = CEMConfig(samples=16, elites=4, iterations=2)
+
+
+@dataclass(frozen=True)
+class BellmanConfig:
+    """Constants of the update. Sources: QT-Opt (arXiv 1806.10293) unless said otherwise."""
+
+    learning_rate: float = setting(1e-3, "of pre-training (ours, Adam; QT-Opt: 4e-4); fine-tuning takes a quarter", low=1e-7, high=1.0)
+    discount: float = setting(0.95, "of the next step's value (QT-Opt: 0.9)", low=0.0, high=1.0)
+    step_cost: float = setting(0.01, "taken from the target of a step that does not end the episode", low=0.0, high=0.5)
+    n_step: int = setting(1, "steps before the bootstrap", low=1, high=10)
+    polyak: float = setting(0.995, "weight of the past in the averaged target network (QT-Opt: 0.9999, 15M updates)", low=0.0, high=1.0)
+    lag: int = setting(100, "updates after which the second target network copies the first (QT-Opt: 6000)", low=1, high=100_000)
+    weight_decay: float = setting(1e-4, "decoupled weight decay (QT-Opt: L2 7e-5)", low=0.0, high=1.0)
+    gradient_clip: float = setting(10.0, "largest gradient norm", low=0.01, high=1e6)
+    target_cem: CEMConfig = setting(TARGET_CEM, "CEM of the Bellman target")
+    augmentation: AugmentationConfig = setting(AugmentationConfig, "of the images that the gradient sees")
+
+
+class Metrics(NamedTuple):
+    """loss: mean cross-entropy to the Bellman target. mean_q: mean predicted Q. td_error: mean |Q - target|."""
+
+    loss: float
+    mean_q: float
+    td_error: float
+
+
+def bellman_target(reward: Tensor, bootstrap: Tensor, discount: Tensor, step_cost: float) -> Tensor:
+    """Targets (B,) in [0, 1]: reward + discount * bootstrap, less the step cost where the episode goes on (discount > 0)."""
+    return (reward + discount * bootstrap - step_cost * (discount > 0)).clamp(0, 1)
+
+
+def mixed_batch(counts: list[tuple[ReplayBuffer, int]], config: BellmanConfig, rng: np.random.Generator) -> Batch:
+    """One batch of so many transitions from each buffer."""
+    parts = [buffer.sample(rng, count, config.n_step, config.discount) for buffer, count in counts if count]
+    return Batch(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Batch)})
+
+
+def select(batch: Batch, prefix: str = "") -> State:
+    """The observations of a replay batch, or (prefix "next_") those they led to."""
+    return state_tensors(*(getattr(batch, prefix + name) for name in ("image", "pose", "opening", "step")))
+
+
+class QLearner:
+    """A Q-network, its two target networks and its optimiser."""
+
+    def __init__(self, network: QNetwork, config: BellmanConfig, max_yaw: float, seed: int = 0) -> None:
+        """network is copied. max_yaw: yaw change [rad] of a normalised 1, for CEM."""
+        self.config, self.max_yaw, self.updates = config, max_yaw, 0
+        self.network = copy.deepcopy(network).train()
+        self.target = copy.deepcopy(network).eval().requires_grad_(False)
+        self.lagged = copy.deepcopy(self.target)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    @torch.no_grad()
+    def targets(self, batch: Batch) -> Tensor:
+        """Bellman targets (B,): V(s') = min over both target networks of Q(s', argmax of the averaged one)."""
+        going = np.flatnonzero(batch.discount > 0)
+        value = torch.zeros(len(batch.reward))
+        if len(going):
+            state = State(*(tensor[going] for tensor in select(batch, "next_")))
+            features = self.target.encode(state)
+            action, logit = maximise(
+                lambda a: self.target.q(features, a), len(going), self.config.target_cem, self.max_yaw, self.generator
+            )
+            other = self.lagged.q(self.lagged.encode(state), action[:, None])[:, 0]
+            value[going] = torch.sigmoid(torch.minimum(logit, other))
+        return bellman_target(
+            torch.from_numpy(batch.reward), value, torch.from_numpy(batch.discount), self.config.step_cost
+        )
+
+    def update(self, batch: Batch) -> Metrics:
+        """One gradient step on a replay batch."""
+        target = self.targets(batch)
+        state = select(batch)
+        state = state._replace(image=augment(state.image, self.config.augmentation, self.generator))
+        action = torch.from_numpy(batch.action)[:, None]
+        logit = self.network.q(self.network.encode(state), action)[:, 0]
+        loss = F.binary_cross_entropy_with_logits(logit, target)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+        self.optimiser.step()
+        self.updates += 1
+        self._follow()
+        with torch.no_grad():
+            q = torch.sigmoid(logit)
+            return Metrics(float(loss), float(q.mean()), float((q - target).abs().mean()))
+
+    def _follow(self) -> None:
+        with torch.no_grad():
+            for average, new in zip(self.target.parameters(), self.network.parameters(), strict=True):
+                average.lerp_(new, 1 - self.config.polyak)
+        if self.updates % self.config.lag == 0:
+            self.lagged.load_state_dict(self.target.state_dict())
+
+    def state_dict(self) -> dict[str, object]:
+        """All that `load_state_dict` needs to go on with identical results."""
+        return {
+            "updates": self.updates,
+            "network": self.network.state_dict(),
+            "target": self.target.state_dict(),
+            "lagged": self.lagged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.updates = state["updates"]
+        for name in ("network", "target", "lagged", "optimiser"):
+            getattr(self, name).load_state_dict(state[name])
+        self.generator.set_state(state["generator"])

@@ -1,0 +1,79 @@
+"""Fine-tuning as in "Never Stop Learning", section 3: start from the base policy's parameters, half base data and half new
+data, a quarter of the pre-training's learning rate."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from robot_finetune.config import setting
+from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.learning.bellman import BellmanConfig, Metrics, QLearner, mixed_batch
+from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
+from robot_finetune.learning.q_network import QNetwork
+from robot_finetune.robot.profile import RobotProfile
+
+FINE_TUNE_BELLMAN = BellmanConfig(learning_rate=2.5e-4, polyak=0.99)
+
+
+@dataclass(frozen=True)
+class FineTuneConfig:
+    """The paper's recipe."""
+
+    batch_size: int = setting(64, "transitions a gradient step", low=2, high=4096)
+    new_fraction: float = setting(0.5, "part of a batch that comes from the new data (paper: half)", low=0.0, high=1.0)
+    bellman: BellmanConfig = setting(FINE_TUNE_BELLMAN, "update; the learning rate is a quarter of pre-training's")
+
+
+class FineTuner:
+    """Fine-tunes a copy of a checkpoint's network on a base and a new replay buffer; the new one may grow meanwhile."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        base: ReplayBuffer,
+        new: ReplayBuffer,
+        profile: RobotProfile,
+        config: FineTuneConfig = FineTuneConfig(),
+        seed: int = 0,
+    ) -> None:
+        checkpoint.network.geometry.set_profile(profile)
+        self.config, self.base, self.new = config, base, new
+        self.learner = QLearner(checkpoint.network, config.bellman, profile.workspace.max_step_yaw, seed)
+        self.rng = np.random.default_rng(seed)
+
+    @property
+    def updates(self) -> int:
+        """Gradient steps since the checkpoint that fine-tuning started from."""
+        return self.learner.updates
+
+    def update(self) -> Metrics:
+        """One gradient step, half on base and half on new transitions (all on one while the other is empty)."""
+        new = round(self.config.batch_size * self.config.new_fraction) if len(self.base) else self.config.batch_size
+        new = new if len(self.new) else 0
+        counts = [(self.base, self.config.batch_size - new), (self.new, new)]
+        return self.learner.update(mixed_batch(counts, self.config.bellman, self.rng))
+
+    def network(self) -> QNetwork:
+        """The network to deploy: the averaged weights (QT-Opt serves averaged weights as well)."""
+        return self.learner.target
+
+    def save_state(self, path: str | Path) -> None:
+        """Write all that is needed to go on after a crash with identical results; atomic."""
+        with atomic_file(Path(path)) as stream:
+            torch.save({"learner": self.learner.state_dict(), "rng": self.rng.bit_generator.state}, stream)
+
+    def load_state(self, path: str | Path) -> None:
+        """Go on from `save_state`. Raises CheckpointError if the file is damaged or of another network."""
+        try:
+            state = torch.load(os.fspath(path), weights_only=True)
+            self.learner.load_state_dict(state["learner"])
+            self.rng.bit_generator.state = state["rng"]
+        except Exception as error:  # torch, zip and pickle raise many kinds
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(f"{path}: cannot resume training ({reason}); remove the file to start from the base policy") from error

@@ -1,0 +1,193 @@
+"""Q-functions: `encode(observation)` once an image, then `q(features, actions)` for as many candidate actions as CEM asks for.
+
+The compact network looks at the image where an action would put the gripper. Its features are sampled through the
+calibrated camera on two grids: around the place on the floor that an action leads to (a fine and a coarse patch, turned
+with the gripper), and around the gripper itself, as it is now. The second view tells the network where the fingers really
+are; from it a displacement of the first is predicted, so that a gripper that is mounted elsewhere is a few numbers to learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robot_finetune.config import setting
+from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.robot.profile import RobotProfile
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the Q-network; kept in every checkpoint."""
+
+    name: str = setting("compact", "architecture", choices=("compact",))
+    image_size: int = setting(64, "edge of the input image", unit="px", low=16, high=512)
+    channels: int = setting(24, "channels of the feature map", low=4, high=256)
+    patch: int = setting(6, "grid points along an edge of the action patches", low=4, high=16)
+    fine_pitch: float = setting(0.016, "grid spacing of the fine action patch", unit="m", low=0.004, high=0.1)
+    coarse_pitch: float = setting(0.045, "grid spacing of the coarse action patch", unit="m", low=0.004, high=0.1)
+    gripper_patch: int = setting(12, "grid points along an edge of the gripper view", low=4, high=32)
+    gripper_pitch: float = setting(0.026, "grid spacing of the gripper view", unit="m", low=0.004, high=0.1)
+    hidden: int = setting(64, "units of the last hidden layers", low=8, high=512)
+    max_steps: int = setting(10, "step limit of an episode; scales the time input", low=1, high=50)
+
+
+class State(NamedTuple):
+    """A batch of observations. image: uint8 (B, S, S, 3). pose: (B, 4) [m, rad]. opening, step: (B,)."""
+
+    image: Tensor
+    pose: Tensor
+    opening: Tensor
+    step: Tensor
+
+    def __getitem__(self, index: slice) -> State:  # type: ignore[override]
+        return State(self.image[index], self.pose[index], self.opening[index], self.step[index])
+
+
+class Features(NamedTuple):
+    """What `q` needs of a state. map: (B, C, H, W). context: (B, K). shift: (B, 2) [m, tool frame]. pose: (B, 4)."""
+
+    map: Tensor
+    context: Tensor
+    shift: Tensor
+    pose: Tensor
+
+
+class Geometry(nn.Module):
+    """Camera calibration and action scale of one robot cell: buffers, so that they follow the network's device."""
+
+    projection: Tensor
+    scale: Tensor
+    center: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("projection", torch.zeros(3, 4), persistent=False)
+        self.register_buffer("scale", torch.ones(4), persistent=False)
+        self.register_buffer("center", torch.zeros(3), persistent=False)
+
+    def set_profile(self, profile: RobotProfile) -> None:
+        work = profile.workspace
+        self.projection.copy_(torch.from_numpy(CameraModel.from_config(profile.camera).normalised_matrix()))
+        self.scale.copy_(torch.tensor([work.max_step_xy, work.max_step_xy, work.max_step_z, work.max_step_yaw]))
+        self.center.copy_(torch.tensor([*profile.bin_center, profile.floor_z]))
+
+    def target(self, pose: Tensor, action: Tensor) -> Tensor:
+        """Poses (..., 4) that actions (..., 8) lead to from `pose` (..., 4)."""
+        xyz = pose[..., :3] + action[..., :3] * self.scale[:3]
+        yaw = pose[..., 3] + torch.atan2(action[..., 3], action[..., 4])
+        return torch.cat([xyz, yaw[..., None]], -1)
+
+    def sample(self, features: Tensor, pose: Tensor, z: Tensor, offsets: Tensor) -> Tensor:
+        """Sample maps (B, C, H, W) at tool-frame `offsets` (B, 1 or N, P, 2) around poses (B, N, 4), at heights z (B, N).
+
+        Returns (B, C, N, P)."""
+        cos, sin = torch.cos(pose[..., 3:4]), torch.sin(pose[..., 3:4])
+        x = pose[..., 0:1] + cos * offsets[..., 0] - sin * offsets[..., 1]
+        y = pose[..., 1:2] + sin * offsets[..., 0] + cos * offsets[..., 1]
+        points = torch.stack([x, y, z[..., None].expand_as(x), torch.ones_like(x)], -1)
+        image = points @ self.projection.T
+        grid = image[..., :2] / image[..., 2:].clamp(min=1e-3)
+        return F.grid_sample(features, grid, padding_mode="border", align_corners=False)
+
+
+def square_grid(points: int, pitch: float) -> Tensor:
+    """A square grid of offsets [m] around zero, (points * points, 2), x varying fastest."""
+    axis = (torch.arange(points) - (points - 1) / 2) * pitch
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([x, y], -1).reshape(-1, 2)
+
+
+class CompactQNetwork(nn.Module):
+    """The CPU-sized Q-function (see the module's text). Outputs are logits of the success probability."""
+
+    object_height = 0.02  # [m] above the floor: where an action patch looks
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.geometry = Geometry()
+        c, hidden = config.channels, config.hidden
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, c, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.gripper_conv = nn.Sequential(nn.Conv2d(c, c, 3, padding=1), nn.ReLU())
+        self.gripper_heat = nn.Conv2d(c, 1, 1)
+        self.gripper_vector = nn.Sequential(nn.Conv2d(c, c, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten())
+        self.context = nn.Linear(c * (-(-config.gripper_patch // 2)) ** 2 + c, 32)
+        self.embed = nn.Sequential(nn.Linear(32 + 14, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+        self.patch_in = nn.Conv2d(2 * c, hidden // 2, 3, padding=1)
+        self.embed_in = nn.Linear(hidden, hidden // 2)
+        self.patch_conv = nn.Sequential(nn.Conv2d(hidden // 2, hidden // 2, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten())
+        flat = hidden // 2 * (-(-config.patch // 2)) ** 2
+        self.head = nn.Sequential(
+            nn.Linear(flat + hidden, hidden), nn.LayerNorm(hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Linear(hidden, 1),
+        )  # fmt: skip
+        self.register_buffer("fine", square_grid(config.patch, config.fine_pitch), persistent=False)
+        self.register_buffer("coarse", square_grid(config.patch, config.coarse_pitch), persistent=False)
+        self.register_buffer("gripper_grid", square_grid(config.gripper_patch, config.gripper_pitch), persistent=False)
+        self.to(memory_format=torch.channels_last)
+
+    def encode(self, state: State) -> Features:
+        """The part of the Q-function that does not depend on the action, for a batch of states."""
+        image = state.image.permute(0, 3, 1, 2).float().div(255).sub(0.5)
+        features = self.stem(image.contiguous(memory_format=torch.channels_last))
+        edge = self.config.gripper_patch
+        view = self.geometry.sample(features, state.pose[:, None], state.pose[:, None, 2], self.gripper_grid[None, None])
+        view = self.gripper_conv(view.reshape(len(view), -1, edge, edge))
+        heat = self.gripper_heat(view).flatten(1).softmax(-1)
+        shift = heat @ self.gripper_grid
+        context = torch.cat([self.gripper_vector(view), features.mean((2, 3))], -1)
+        situation = torch.stack(
+            [
+                (state.pose[:, 2] - self.geometry.center[2]) * 4,
+                state.opening,
+                state.step / self.config.max_steps,
+                torch.sin(2 * state.pose[:, 3]),
+                torch.cos(2 * state.pose[:, 3]),
+            ],
+            -1,
+        )
+        return Features(features, torch.cat([F.relu(self.context(context)), situation], -1), shift, state.pose)
+
+    def q(self, features: Features, action: Tensor) -> Tensor:
+        """Logits (B, N) of actions (B, N, 8) in the states of `features`."""
+        batch, candidates, _ = action.shape
+        target = self.geometry.target(features.pose[:, None], action)
+        floor = (self.geometry.center[2] + self.object_height).expand(batch, candidates)
+        shift = features.shift[:, None, None]
+        edge = self.config.patch
+        patches = [self.geometry.sample(features.map, target, floor, grid + shift) for grid in (self.fine, self.coarse)]
+        patch = torch.cat(patches, 1).permute(0, 2, 1, 3).reshape(batch * candidates, -1, edge, edge)
+        place = (target[..., :3] - self.geometry.center) * 4
+        turn = torch.stack([torch.sin(2 * target[..., 3]), torch.cos(2 * target[..., 3])], -1)
+        context = features.context[:, None].expand(-1, candidates, -1)
+        inputs = torch.cat([context, place, turn, action[..., 2:4], action[..., 6:7], action[..., :3].norm(dim=-1, keepdim=True)], -1)
+        embedding = self.embed(inputs.reshape(batch * candidates, -1))
+        mixed = F.relu(self.patch_in(patch) + self.embed_in(embedding)[..., None, None])
+        flat = torch.cat([self.patch_conv(mixed), F.relu(embedding)], -1)
+        return self.head(flat).reshape(batch, candidates)
+
+
+QNetwork = CompactQNetwork
+
+
+def build_network(config: NetworkConfig, seed: int = 0) -> QNetwork:
+    """A network with fresh weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return CompactQNetwork(config)
+
+
+def state_tensors(image: np.ndarray, pose: np.ndarray, opening: np.ndarray, step: np.ndarray) -> State:
+    """Arrays of a batch as a State."""
+    floats = (torch.as_tensor(np.asarray(value, np.float32)) for value in (pose, opening, step))
+    return State(torch.as_tensor(np.ascontiguousarray(image)), *floats)

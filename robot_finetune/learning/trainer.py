@@ -1,0 +1,176 @@
+"""Continual fine-tuning while a robot works: episodes in from a directory, versions of the Q-network out.
+
+All state is on disk: the episodes, the replay that is rebuilt from them, the optimiser's state and the checkpoints. A process
+killed at any moment goes on where it was; version numbers only go up.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot_finetune.config import setting
+from robot_finetune.data.episode_log import CorruptEpisode
+from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.layout import CHECKPOINTS, EPISODES, TRAINER_STATE
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import unpack
+from robot_finetune.data.replay_storage import CorruptReplay, ReplayError
+from robot_finetune.learning.checkpoint import CARD, CheckpointError, load_checkpoint, save_checkpoint
+from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
+from robot_finetune.robot.profile import RobotProfile
+
+REPLAY = "replay.bin"
+SMOOTHING = 0.98
+"""Weight of the past in the reported loss and mean Q."""
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """When to learn, how much, and when to publish."""
+
+    min_grasps: int = setting(20, "new grasps before the first gradient step", low=1, high=100_000)
+    updates_per_grasp: float = setting(6.0, "gradient steps at most, a new grasp", low=0.01, high=1000.0)
+    publish_every: int = setting(200, "gradient steps between two published versions", low=1, high=1_000_000)
+    save_every: int = setting(50, "gradient steps between two savings of the optimiser's state", low=1, high=1_000_000)
+    replay_capacity: int = setting(12_000, "steps of new grasps that are kept; the oldest grasps go first", low=100, high=10_000_000)
+    fine_tune: FineTuneConfig = setting(FineTuneConfig)
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A checkpoint that the trainer has written."""
+
+    version: int
+    parent: int
+    folder: Path
+    sha256: str
+    variation: str
+    grasps: int
+    updates: int
+
+
+class Trainer:
+    """Fine-tunes the policy in `policy` on the episodes of mode "explore" in `out`/episodes; one thread uses it.
+
+    Raises CheckpointError if the policy or the saved state cannot be used.
+    """
+
+    def __init__(self, policy: Path, out: Path, profile: RobotProfile, config: TrainerConfig = TrainerConfig(), seed: int = 0) -> None:
+        self.config = config
+        self.loss = self.mean_q = math.nan
+        self.rejected: list[str] = []  # one line for each episode that cannot be learned from
+        self._variation = ""
+        self._out = out
+        self._state = out / TRAINER_STATE / "state.pt"
+        self._state.parent.mkdir(parents=True, exist_ok=True)
+        base = load_checkpoint(policy)
+        replay = policy / REPLAY
+        size = base.network.config.image_size
+        self.replay = _open_replay(out / TRAINER_STATE / "replay", config.replay_capacity, size)
+        self._store = EpisodeStore(out / EPISODES)
+        self._grasps = 0
+        base_replay = unpack(replay) if replay.is_file() else ReplayBuffer(None, 1, size)
+        self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
+        if self._state.is_file():
+            self._tuner.load_state(self._state)
+        self.newest = self._newest_version()
+        self._version = self.newest.version if self.newest else base.version
+        self._published_updates = self.newest.updates if self.newest else 0
+
+    @property
+    def grasps(self) -> int:
+        """Grasps to learn from so far."""
+        return self._grasps
+
+    @property
+    def updates(self) -> int:
+        """Gradient steps since the base policy."""
+        return self._tuner.updates
+
+    @property
+    def version(self) -> int:
+        """Newest version written, or that of the policy that training started from."""
+        return self._version
+
+    @property
+    def waiting(self) -> str:
+        """Why no gradient step is due now, in one line; empty if one is due."""
+        if self.grasps < self.config.min_grasps:
+            return f"{self.grasps} of the first {self.config.min_grasps} grasps are there"
+        if self.updates >= self.config.updates_per_grasp * self.grasps:
+            return f"{self.updates} updates on {self.grasps} grasps: waiting for new ones"
+        return ""
+
+    def collect(self) -> int:
+        """Take the episodes that are new in the directory into the replay; returns how many there were to learn from."""
+        found = 0
+        for path in self._store.poll():
+            try:
+                episode = self._store.read(path)
+                if episode.mode != "explore":
+                    continue
+                self.replay.add(episode)
+            except (CorruptEpisode, ReplayError) as error:
+                self.rejected.append(str(error))
+                continue
+            self._variation = episode.variation
+            found += 1
+        self._grasps += found
+        return found
+
+    def update(self) -> PublishedVersion | None:
+        """One gradient step; returns a version if one became due and was written."""
+        metrics = self._tuner.update()
+        self.loss = _smooth(self.loss, metrics.loss)
+        self.mean_q = _smooth(self.mean_q, metrics.mean_q)
+        if self.updates - self._published_updates >= self.config.publish_every:
+            return self.publish()
+        if self.updates % self.config.save_every == 0:
+            self.save()
+        return None
+
+    def publish(self) -> PublishedVersion | None:
+        """Write the present weights as a new version; None if they are those of the newest version already."""
+        if self.updates == self._published_updates:
+            return None
+        self.save()
+        version, parent = self._version + 1, self._version
+        folder = self._out / CHECKPOINTS / f"v{version:04d}"
+        meta = {"variation": self._variation, "grasps": self.grasps, "updates": self.updates}
+        sha256 = save_checkpoint(folder, self._tuner.network(), version, parent, meta)
+        self._version, self._published_updates = version, self.updates
+        self.newest = PublishedVersion(version, parent, folder, sha256, **meta)
+        return self.newest
+
+    def save(self) -> None:
+        """Write the optimiser's state, atomically."""
+        self._tuner.save_state(self._state)
+
+    def _newest_version(self) -> PublishedVersion | None:
+        """The newest sound checkpoint of this output folder; a torn one is passed over and its number used again."""
+        for folder in sorted((self._out / CHECKPOINTS).glob("v*"), reverse=True):
+            if (folder / CARD).is_file():
+                try:
+                    found = load_checkpoint(folder)
+                except CheckpointError as error:
+                    self.rejected.append(str(error))
+                    continue
+                meta = {key: found.meta[key] for key in ("variation", "grasps", "updates")}
+                return PublishedVersion(found.version, found.parent, folder, found.sha256, **meta)
+        return None
+
+
+def _open_replay(folder: Path, capacity: int, image_size: int) -> ReplayBuffer:
+    """The replay of an earlier run, or a new one if that is damaged or of another size: the episodes fill it again."""
+    try:
+        return ReplayBuffer(folder, capacity, image_size)
+    except (CorruptReplay, ReplayError):
+        shutil.rmtree(folder)
+        return ReplayBuffer(folder, capacity, image_size)
+
+
+def _smooth(past: float, value: float) -> float:
+    return value if math.isnan(past) else SMOOTHING * past + (1 - SMOOTHING) * value

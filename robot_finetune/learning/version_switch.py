@@ -1,0 +1,93 @@
+"""Which version of the Q-network acts: takes over announced versions between episodes, and goes back on request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from robot_finetune.learning.q_policy import QPolicy, probe
+from robot_finetune.robot.interfaces import Decision
+from robot_finetune.types import Observation
+
+HISTORY = 10
+"""Versions that can be gone back through."""
+
+
+class SwitchingPolicy:
+    """Implements `Policy` by a `QPolicy` whose version changes only in `begin_episode`.
+
+    `offer` is slow (it reads, verifies and probes a checkpoint) and belongs to a thread of its own; `rollback` may be called
+    from any thread. accept_updates: whether `begin_episode` takes the newest offered version; a rollback is always taken.
+    """
+
+    def __init__(self, policy: QPolicy, accept_updates: bool = True) -> None:
+        self.accept_updates = accept_updates
+        self.decision_ms = 0.0
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._history = [policy.checkpoint]
+        self._offered: Checkpoint | None = None
+        self._rolled_back: set[int] = set()
+
+    @property
+    def version(self) -> int:
+        """The version that acts."""
+        return self._policy.version
+
+    @property
+    def swap_ms(self) -> float:
+        """Wall time that the last change of version took [ms]."""
+        return self._policy.swap_ms
+
+    def offer(self, folder: str | Path, version: int, sha256: str = "") -> bool:
+        """Load, verify and probe an announced version. Returns False if it is not newer than what there is.
+
+        Raises CheckpointError if it must not be used; what acts is untouched.
+        """
+        if not self._wanted(version):
+            return False
+        checkpoint = load_checkpoint(folder, sha256)
+        if checkpoint.version != version:
+            raise CheckpointError(f"{folder}: holds version {checkpoint.version}, {version} was announced; use another version")
+        probe(checkpoint, self._policy.profile)
+        with self._lock:
+            self._offered = checkpoint
+        return True
+
+    def rollback(self) -> int:
+        """Go back to the version before the present one at the next episode, and never take the present one again.
+
+        Returns the version gone back to. Raises CheckpointError if there is none.
+        """
+        with self._lock:
+            if len(self._history) < 2:
+                raise CheckpointError(f"version {self._history[-1].version} is the first of this run: there is none to go back to")
+            self._rolled_back.add(self._history.pop().version)
+            if self._offered is not None and self._offered.version in self._rolled_back:
+                self._offered = None
+            return self._history[-1].version
+
+    def begin_episode(self, mode: str) -> None:
+        """Change the version if there is reason to."""
+        with self._lock:
+            if self.accept_updates and self._offered is not None:
+                self._history = [*self._history, self._offered][-HISTORY:]
+                self._offered = None
+            newest = self._history[-1]
+        if newest is not self._policy.checkpoint:
+            self._policy.swap(newest)
+        self._policy.begin_episode(mode)
+
+    def act(self, observation: Observation) -> Decision:
+        """Decide; decision_ms is the wall time from image to action."""
+        start = time.perf_counter()
+        decision = self._policy.act(observation)
+        self.decision_ms = (time.perf_counter() - start) * 1e3
+        return decision
+
+    def _wanted(self, version: int) -> bool:
+        with self._lock:
+            newest = max(self._history[-1].version, self._offered.version if self._offered else 0)
+            return version > newest and version not in self._rolled_back

@@ -1,0 +1,38 @@
+"""Scene randomisation for pre-training: the wander of a real cell from day to day (light, colours, mounting tolerances)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from robot_finetune.sim.variations import RGB, Variation
+
+MOUNT_TOLERANCE = 0.01  # [m] standard deviation of the gripper's mounting, sideways
+LIGHT_TOLERANCE = 0.15  # relative
+COLOR_TOLERANCE = 0.06
+
+
+def randomise(variation: Variation, rng: np.random.Generator, strength: float = 1.0) -> Variation:
+    """A copy of `variation` with wandering light, floor colour and gripper mounting. strength scales all of them."""
+
+    def relative() -> float:
+        return float(np.clip(1 + strength * LIGHT_TOLERANCE * rng.standard_normal(), 0.2, 2.0))
+
+    def wander(color: RGB) -> RGB:
+        red, green, blue = np.clip(np.array(color) + strength * COLOR_TOLERANCE * rng.standard_normal(3), 0, 1)
+        return float(red), float(green), float(blue)
+
+    scene, gripper = variation.scene, variation.gripper
+    floor = replace(scene.floor, color=wander(scene.floor.color))
+    light = replace(
+        scene.light,
+        intensity=min(2.0, scene.light.intensity * relative()),
+        ambient=min(1.0, scene.light.ambient * relative()),
+    )
+    offset = gripper.offset_m + float(np.clip(strength * MOUNT_TOLERANCE * rng.standard_normal(), -0.03, 0.03))
+    return replace(
+        variation,
+        scene=replace(scene, floor=floor, light=light),
+        gripper=replace(gripper, offset_m=float(np.clip(offset, -0.15, 0.15))),
+    )
