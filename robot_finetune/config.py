@@ -142,6 +142,8 @@ def _convert(field: dataclasses.Field[Any], hint: Any, value: Any, where: str) -
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} = {value!r}: expected a group of keys")
+        if dataclasses.is_dataclass(field.default):  # this field's own defaults, not those of its class
+            value = _merged(to_mapping(field.default), value)
         return from_mapping(typing.cast(type, hint), value, where)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
@@ -152,6 +154,15 @@ def _convert(field: dataclasses.Field[Any], hint: Any, value: Any, where: str) -
     if hint is Any or origin is dict or hint is dict:
         return value
     return _scalar(field, hint, value, where)
+
+
+def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`defaults` with what is given in their place, group by group."""
+    merged = {**defaults, **given}
+    for key, value in defaults.items():
+        if isinstance(value, Mapping) and isinstance(given.get(key), Mapping):
+            merged[key] = _merged(value, given[key])
+    return merged
 
 
 def _scalar(field: dataclasses.Field[Any], kind: type, value: Any, where: str) -> Any:

@@ -27,6 +27,7 @@ class BellmanConfig:
     learning_rate: float = setting(1e-3, "of pre-training (ours, Adam; QT-Opt: 4e-4); fine-tuning takes a quarter", low=1e-7, high=1.0)
     discount: float = setting(0.95, "of the next step's value (QT-Opt: 0.9)", low=0.0, high=1.0)
     step_cost: float = setting(0.01, "taken from the target of a step that does not end the episode", low=0.0, high=0.5)
+    terminal_fraction: float = setting(0.5, "part of a batch that is the last step of an episode, where the reward is (ours)", low=0.0, high=1.0)
     n_step: int = setting(1, "steps before the bootstrap", low=1, high=10)
     polyak: float = setting(0.995, "weight of the past in the averaged target network (QT-Opt: 0.9999, 15M updates)", low=0.0, high=1.0)
     lag: int = setting(100, "updates after which the second target network copies the first (QT-Opt: 6000)", low=1, high=100_000)
@@ -51,7 +52,8 @@ def bellman_target(reward: Tensor, bootstrap: Tensor, discount: Tensor, step_cos
 
 def mixed_batch(counts: list[tuple[ReplayBuffer, int]], config: BellmanConfig, rng: np.random.Generator) -> Batch:
     """One batch of so many transitions from each buffer."""
-    parts = [buffer.sample(rng, count, config.n_step, config.discount) for buffer, count in counts if count]
+    settings = config.n_step, config.discount, config.terminal_fraction
+    parts = [buffer.sample(rng, count, *settings) for buffer, count in counts if count]
     return Batch(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Batch)})
 
 

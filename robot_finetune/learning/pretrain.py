@@ -22,6 +22,7 @@ from robot_finetune.learning.q_network import NetworkConfig, build_network
 from robot_finetune.learning.rollouts import RolloutConfig, rollouts
 from robot_finetune.robot.profile import load_robot
 
+TRAINING_SEED = 10_000_000  # first scene of collections
 VALIDATION_SEED = 98  # of the evaluations that choose the best version; reported figures use others
 
 
@@ -59,6 +60,7 @@ class Pretraining:
         self.scripted = ReplayBuffer(out / "data" / "scripted", config.scripted * steps, size)
         self.explored = ReplayBuffer(out / "data" / "explored", max(1, config.rounds * config.round_episodes * steps), size)
         self.best = -1.0
+        self.scenes = 0
         self.start = time.monotonic()
 
     def run(self) -> None:
@@ -75,9 +77,12 @@ class Pretraining:
         self._pack()
 
     def _collect(self, buffer: ReplayBuffer, source: RolloutConfig, episodes: int) -> None:
-        first = 10_000_000 * (self.config.seed + 1) + (0 if buffer is self.scripted else 1_000_000)
-        for episode in rollouts(source, range(first + buffer.episodes, first + episodes), self.processes):
-            buffer.add(episode)
+        first = TRAINING_SEED * (self.config.seed + 1)
+        while buffer.episodes < episodes:
+            start = first + self.scenes
+            self.scenes += episodes - buffer.episodes
+            for episode in rollouts(source, range(start, first + self.scenes), self.processes):
+                buffer.add(episode)
         self._say(f"{buffer.episodes} {source.mode} episodes, {buffer.successes / buffer.episodes:.1%} successful")
 
     def _train(self, updates: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_finetune.config import setting
+from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.randomisation import randomise
 from robot_finetune.sim.variations import load_variation
@@ -36,21 +37,23 @@ class RolloutConfig:
 
 
 def rollouts(config: RolloutConfig, seeds: range, processes: int = 2) -> Iterator[Episode]:
-    """One episode a seed, in order. Each seed is one scene: the same for every policy that is compared."""
+    """One episode a seed, in order, less those that had to be discarded (EpisodeDiscarded).
+
+    Each seed is one scene: the same for every policy that is compared."""
     work = partial(_rollout, config)
     if processes <= 1:
-        yield from map(work, seeds)
+        yield from filter(None, map(work, seeds))
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, initializer=_one_thread) as pool:
-        yield from pool.imap(work, seeds, chunksize=SCENES_A_DAY if config.randomise else 4)
+        yield from filter(None, pool.imap(work, seeds, chunksize=SCENES_A_DAY if config.randomise else 4))
 
 
 def _one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _rollout(config: RolloutConfig, seed: int) -> Episode:
+def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
     cell, policy, runner = _bench(config)
     variation = load_variation(config.variation)
     if config.randomise:
@@ -58,7 +61,11 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode:
         cell.set_variation(randomise(variation, rng, config.randomise))
     cell.reset(seed, config.family)
     policy.reseed(seed)
-    return runner.run(f"{Path(config.variation).stem}-{seed:08d}", variation.name, config.mode)
+    try:
+        return runner.run(f"{Path(config.variation).stem}-{seed:08d}", variation.name, config.mode)
+    except EpisodeDiscarded:
+        cell.reset(seed, config.family, at_start=True)
+        return None
 
 
 @lru_cache(maxsize=1)
@@ -69,7 +76,6 @@ def _bench(config: RolloutConfig):  # noqa: ANN202 - the cell and the runner of 
     from robot_finetune.learning.checkpoint import load_checkpoint
     from robot_finetune.learning.q_policy import QPolicy
     from robot_finetune.perception.grasp_success import GraspDetector
-    from robot_finetune.robot.episode_runner import EpisodeRunner, RunnerConfig
     from robot_finetune.sim.cell import Cell
     from robot_finetune.sim.robot import sim_robot
     from robot_finetune.sim.scripted_policy import ScriptedPolicy

@@ -1,7 +1,7 @@
 """Continual fine-tuning while a robot works: episodes in from a directory, versions of the Q-network out.
 
-All state is on disk: the episodes, the replay that is rebuilt from them, the optimiser's state and the checkpoints. A process
-killed at any moment goes on where it was; version numbers only go up.
+All state is on disk: the episodes, the replay that is rebuilt from them, the optimiser's state and the checkpoints. A
+process killed at any moment goes on where it was; version numbers only go up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from robot_finetune.config import setting
 from robot_finetune.data.episode_log import CorruptEpisode
@@ -18,7 +19,7 @@ from robot_finetune.data.layout import CHECKPOINTS, EPISODES, TRAINER_STATE
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import unpack
 from robot_finetune.data.replay_storage import CorruptReplay, ReplayError
-from robot_finetune.learning.checkpoint import CARD, CheckpointError, load_checkpoint, save_checkpoint
+from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.robot.profile import RobotProfile
 
@@ -35,7 +36,9 @@ class TrainerConfig:
     updates_per_grasp: float = setting(6.0, "gradient steps at most, a new grasp", low=0.01, high=1000.0)
     publish_every: int = setting(200, "gradient steps between two published versions", low=1, high=1_000_000)
     save_every: int = setting(50, "gradient steps between two savings of the optimiser's state", low=1, high=1_000_000)
-    replay_capacity: int = setting(12_000, "steps of new grasps that are kept; the oldest grasps go first", low=100, high=10_000_000)
+    replay_capacity: int = setting(
+        12_000, "steps of new grasps that are kept; the oldest grasps go first", low=100, high=10_000_000
+    )
     fine_tune: FineTuneConfig = setting(FineTuneConfig)
 
 
@@ -58,7 +61,9 @@ class Trainer:
     Raises CheckpointError if the policy or the saved state cannot be used.
     """
 
-    def __init__(self, policy: Path, out: Path, profile: RobotProfile, config: TrainerConfig = TrainerConfig(), seed: int = 0) -> None:
+    def __init__(
+        self, policy: Path, out: Path, profile: RobotProfile, config: TrainerConfig = TrainerConfig(), seed: int = 0
+    ) -> None:
         self.config = config
         self.loss = self.mean_q = math.nan
         self.rejected: list[str] = []  # one line for each episode that cannot be learned from
@@ -76,8 +81,9 @@ class Trainer:
         self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
         if self._state.is_file():
             self._tuner.load_state(self._state)
-        self.newest = self._newest_version()
+        self.newest = self._newest_sound()
         self._version = self.newest.version if self.newest else base.version
+        self._next = max([self._version, *self._folders()]) + 1
         self._published_updates = self.newest.updates if self.newest else 0
 
     @property
@@ -105,7 +111,9 @@ class Trainer:
         return ""
 
     def collect(self) -> int:
-        """Take the episodes that are new in the directory into the replay; returns how many there were to learn from."""
+        """Take the episodes that are new in the directory into the replay; returns how many there were to learn
+        from.
+        """
         found = 0
         for path in self._store.poll():
             try:
@@ -137,11 +145,11 @@ class Trainer:
         if self.updates == self._published_updates:
             return None
         self.save()
-        version, parent = self._version + 1, self._version
+        version, parent = self._next, self._version
         folder = self._out / CHECKPOINTS / f"v{version:04d}"
-        meta = {"variation": self._variation, "grasps": self.grasps, "updates": self.updates}
+        meta: dict[str, Any] = {"variation": self._variation, "grasps": self.grasps, "updates": self.updates}
         sha256 = save_checkpoint(folder, self._tuner.network(), version, parent, meta)
-        self._version, self._published_updates = version, self.updates
+        self._version, self._next, self._published_updates = version, version + 1, self.updates
         self.newest = PublishedVersion(version, parent, folder, sha256, **meta)
         return self.newest
 
@@ -149,17 +157,21 @@ class Trainer:
         """Write the optimiser's state, atomically."""
         self._tuner.save_state(self._state)
 
-    def _newest_version(self) -> PublishedVersion | None:
-        """The newest sound checkpoint of this output folder; a torn one is passed over and its number used again."""
-        for folder in sorted((self._out / CHECKPOINTS).glob("v*"), reverse=True):
-            if (folder / CARD).is_file():
-                try:
-                    found = load_checkpoint(folder)
-                except CheckpointError as error:
-                    self.rejected.append(str(error))
-                    continue
-                meta = {key: found.meta[key] for key in ("variation", "grasps", "updates")}
-                return PublishedVersion(found.version, found.parent, folder, found.sha256, **meta)
+    def _folders(self) -> dict[int, Path]:
+        """The checkpoint folders of this output folder by their number; numbers are never used twice."""
+        folders = (self._out / CHECKPOINTS).glob("v[0-9]*")
+        return {int(folder.name[1:]): folder for folder in folders if folder.name[1:].isdigit()}
+
+    def _newest_sound(self) -> PublishedVersion | None:
+        """The newest checkpoint that can be used; one that a crash has torn is passed over."""
+        for _, folder in sorted(self._folders().items(), reverse=True):
+            try:
+                found = load_checkpoint(folder)
+            except CheckpointError as error:
+                self.rejected.append(str(error))
+                continue
+            variation, grasps, updates = (found.meta[key] for key in ("variation", "grasps", "updates"))
+            return PublishedVersion(found.version, found.parent, folder, found.sha256, variation, grasps, updates)
         return None
 
 

@@ -18,8 +18,9 @@ HISTORY = 10
 class SwitchingPolicy:
     """Implements `Policy` by a `QPolicy` whose version changes only in `begin_episode`.
 
-    `offer` is slow (it reads, verifies and probes a checkpoint) and belongs to a thread of its own; `rollback` may be called
-    from any thread. accept_updates: whether `begin_episode` takes the newest offered version; a rollback is always taken.
+    `offer` is slow (it reads, verifies and probes a checkpoint) and belongs to a thread of its own; `rollback` may be
+    called from any thread. accept_updates: whether `begin_episode` takes the newest offered version; a rollback is
+    always taken.
     """
 
     def __init__(self, policy: QPolicy, accept_updates: bool = True) -> None:
@@ -50,7 +51,9 @@ class SwitchingPolicy:
             return False
         checkpoint = load_checkpoint(folder, sha256)
         if checkpoint.version != version:
-            raise CheckpointError(f"{folder}: holds version {checkpoint.version}, {version} was announced; use another version")
+            raise CheckpointError(
+                f"{folder}: holds version {checkpoint.version}, {version} was announced; use another version"
+            )
         probe(checkpoint, self._policy.profile)
         with self._lock:
             self._offered = checkpoint
@@ -59,14 +62,16 @@ class SwitchingPolicy:
     def rollback(self) -> int:
         """Go back to the version before the present one at the next episode, and never take the present one again.
 
-        Returns the version gone back to. Raises CheckpointError if there is none.
+        What was offered and does not act yet is dropped; versions that are offered later are taken. Returns the
+        version gone back to. Raises CheckpointError if there is none.
         """
         with self._lock:
             if len(self._history) < 2:
-                raise CheckpointError(f"version {self._history[-1].version} is the first of this run: there is none to go back to")
+                raise CheckpointError(
+                    f"version {self._history[-1].version} is the first of this run: there is none to go back to"
+                )
             self._rolled_back.add(self._history.pop().version)
-            if self._offered is not None and self._offered.version in self._rolled_back:
-                self._offered = None
+            self._offered = None
             return self._history[-1].version
 
     def begin_episode(self, mode: str) -> None:

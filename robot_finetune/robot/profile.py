@@ -50,9 +50,9 @@ class CameraConfig:
 
     width: int = setting(128, "image width", unit="px", low=16, high=4096)
     height: int = setting(128, "image height", unit="px", low=16, high=4096)
-    focal: float = setting(265.0, "focal length", unit="px", low=1.0)
+    focal: float = setting(310.0, "focal length", unit="px", low=1.0)
     position: tuple[float, float, float] = setting((1.3, 0.0, 0.95), "camera centre in the base frame", unit="m")
-    target: tuple[float, float, float] = setting((0.6, 0.0, 0.13), "point on the optical axis; image up is the base frame's z", unit="m")
+    target: tuple[float, float, float] = setting((0.6, 0.0, 0.11), "point on the optical axis; image up is the base frame's z", unit="m")
     rate: float = setting(30.0, "images a second", unit="Hz", low=1.0, high=240.0)
     timeout: float = setting(2.0, "longest wait for an image", unit="s", low=0.1, high=60.0)
 

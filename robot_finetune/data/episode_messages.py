@@ -1,0 +1,161 @@
+"""Between an Episode and the messages in its file, as plain mappings (rclpy's messages: `ros.conversions`)."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from robot_finetune.types import ACTION_SIZE, Action, Episode, GraspOutcome, Observation, Step
+
+FORMAT = "1"
+
+
+def nanoseconds(stamp: float) -> int:
+    """Seconds as whole nanoseconds, the precision of ROS time."""
+    whole = math.floor(stamp)
+    return whole * 10**9 + round((stamp - whole) * 1e9)
+
+
+def image_message(episode: Episode, index: int) -> dict[str, Any]:
+    """sensor_msgs/Image of a step. Raises ValueError unless the image is uint8 (height, width, 3)."""
+    seen = episode.steps[index].observation
+    if seen.image.dtype != np.uint8 or seen.image.ndim != 3 or seen.image.shape[2] != 3:
+        raise ValueError(f"image of step {index} is {seen.image.dtype} {seen.image.shape}, not an RGB image")
+    height, width, _ = seen.image.shape
+    return {
+        "header": _header(seen.stamp, episode.meta.get("camera_frame_id", "camera")),
+        "height": height,
+        "width": width,
+        "encoding": "rgb8",
+        "step": width * 3,
+        "data": seen.image.tobytes(),
+    }
+
+
+def joint_message(episode: Episode, index: int) -> dict[str, Any]:
+    """sensor_msgs/JointState of a step; without names in `meta` the joints are called joint_1, joint_2, ..."""
+    step = episode.steps[index]
+    names = episode.meta.get("joint_names") or [f"joint_{number + 1}" for number in range(len(step.joint_positions))]
+    return {
+        "header": _base_header(episode, step.observation.stamp),
+        "name": list(names),
+        "position": list(step.joint_positions),
+    }
+
+
+def step_message(episode: Episode, index: int, image: Mapping[str, Any]) -> dict[str, Any]:
+    """robot_finetune/PolicyStep of a step with its image message. Raises ValueError for arrays of another size."""
+    step = episode.steps[index]
+    seen = step.observation
+    times = episode.meta.get("decision_ms", ())
+    return {
+        "header": _base_header(episode, seen.stamp),
+        "episode_id": episode.episode_id,
+        "step": seen.step,
+        "policy_version": step.policy_version,
+        "variation": episode.variation,
+        "mode": episode.mode,
+        "observation": image,
+        "pose": np.asarray(seen.pose, np.float64).reshape(4).tolist(),
+        "opening": seen.opening,
+        "joint_positions": list(step.joint_positions),
+        "asked": step.asked.vector.reshape(ACTION_SIZE).tolist(),
+        "commanded": step.commanded.vector.reshape(ACTION_SIZE).tolist(),
+        "q": step.q,
+        "decision_ms": times[index] if index < len(times) else math.nan,
+    }
+
+
+def outcome_message(episode: Episode, stamp: float) -> dict[str, Any]:
+    """robot_finetune/GraspOutcome of an episode."""
+    return {
+        "header": _base_header(episode, stamp),
+        "episode_id": episode.episode_id,
+        "policy_version": episode.policy_version,
+        "variation": episode.variation,
+        "mode": episode.mode,
+        "steps": len(episode.steps),
+        "end_reason": episode.end_reason,
+        "success": episode.outcome.success,
+        "confidence": episode.outcome.confidence,
+        "contradiction": episode.outcome.contradiction,
+        "evidence_names": list(episode.outcome.evidence),
+        "evidence_values": list(episode.outcome.evidence.values()),
+    }
+
+
+def record_of(episode: Episode) -> dict[str, str]:
+    """The metadata record: what no message holds, and a checksum of itself."""
+    record = {
+        "format": FORMAT,
+        "episode_id": episode.episode_id,
+        "variation": episode.variation,
+        "mode": episode.mode,
+        "end_reason": episode.end_reason,
+        "stamp": repr(float(episode.stamp)),
+        "steps": str(len(episode.steps)),
+        "meta": json.dumps(episode.meta, default=_plain),
+    }
+    return {**record, "crc32": _checksum(record)}
+
+
+def check_record(record: Mapping[str, str]) -> None:
+    """Raises ValueError if a metadata record does not match its checksum."""
+    content = {key: value for key, value in record.items() if key != "crc32"}
+    if record.get("crc32") != _checksum(content):
+        raise ValueError("checksum of the metadata does not match")
+
+
+def episode_of(record: Mapping[str, str], steps: list[Any], outcome: Any) -> Episode:
+    """The Episode of a metadata record and decoded PolicyStep and GraspOutcome messages."""
+    return Episode(
+        episode_id=record["episode_id"],
+        steps=tuple(_step_of(message) for message in steps),
+        outcome=GraspOutcome(
+            success=outcome.success,
+            confidence=outcome.confidence,
+            contradiction=outcome.contradiction,
+            evidence=dict(zip(outcome.evidence_names, outcome.evidence_values, strict=True)),
+        ),
+        variation=record["variation"],
+        mode=record["mode"],
+        end_reason=record["end_reason"],
+        stamp=float(record["stamp"]),
+        meta=json.loads(record["meta"]),
+    )
+
+
+def _step_of(message: Any) -> Step:
+    image = message.observation
+    if image.encoding != "rgb8":
+        raise ValueError(f"image encoding {image.encoding}, expected rgb8")
+    pixels = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
+    time = message.header.stamp
+    stamp = time.sec + time.nanosec * 1e-9
+    seen = Observation(pixels, np.array(message.pose), message.opening, message.step, stamp)
+    asked, commanded = (Action(np.array(vector, np.float32)) for vector in (message.asked, message.commanded))
+    return Step(seen, asked, commanded, message.q, message.policy_version, tuple(message.joint_positions))
+
+
+def _header(stamp: float, frame_id: str) -> dict[str, Any]:
+    seconds, rest = divmod(nanoseconds(stamp), 10**9)
+    return {"stamp": {"sec": seconds, "nanosec": rest}, "frame_id": frame_id}
+
+
+def _base_header(episode: Episode, stamp: float) -> dict[str, Any]:
+    return _header(stamp, episode.meta.get("frame_id", "base_link"))
+
+
+def _checksum(record: Mapping[str, str]) -> str:
+    return f"{zlib.crc32(json.dumps(record, sort_keys=True).encode()):08x}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"meta value {value!r} is no plain data")

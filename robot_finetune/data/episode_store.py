@@ -1,0 +1,88 @@
+"""The directory of episodes: the only thing that the process which records and the one which learns have in common."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot_finetune.data.episode_log import SUFFIX, CorruptEpisode, EpisodeLogError, read_episode
+from robot_finetune.types import Episode
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a directory holds. corrupt: (file, why) of each that cannot be read. bytes: of all its episode files."""
+
+    episodes: int
+    successes: int
+    steps: int
+    bytes: int
+    corrupt: tuple[tuple[Path, str], ...]
+
+
+class EpisodeStore:
+    """Reads a directory of episodes, which another process may be adding to; changes nothing in it.
+
+    corrupt: (file, why) of each file that could not be read so far, each once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.corrupt: list[tuple[Path, str]] = []
+        self._polled: set[str] = set()
+
+    def paths(self) -> list[Path]:
+        """All episode files, sorted by name; none if the directory is not there yet."""
+        return sorted(path for path in self.folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+    def poll(self) -> list[Path]:
+        """The files that came since the last call, sorted by name."""
+        found = [path for path in self.paths() if path.name not in self._polled]
+        self._polled.update(path.name for path in found)
+        return found
+
+    def read(self, path: Path) -> Episode:
+        """The episode in one of the files. Raises CorruptEpisode, and lists it in `corrupt`."""
+        try:
+            return read_episode(path)
+        except CorruptEpisode as error:
+            if path not in (known for known, _ in self.corrupt):
+                self.corrupt.append((path, error.why))
+            raise
+
+    def new(self) -> list[Episode]:
+        """The episodes that came since the last call, sorted by name; unreadable files are left out (see `corrupt`)."""
+        episodes = []
+        for path in self.poll():
+            try:
+                episodes.append(self.read(path))
+            except CorruptEpisode:
+                continue
+        return episodes
+
+    def verify(self) -> Verification:
+        """Read every file and count what is in them."""
+        episodes = successes = steps = size = 0
+        corrupt = []
+        for path in self.paths():
+            size += path.stat().st_size
+            try:
+                episode = read_episode(path)
+            except CorruptEpisode as error:
+                corrupt.append((path, error.why))
+                continue
+            episodes += 1
+            successes += episode.outcome.success
+            steps += len(episode.steps)
+        return Verification(episodes, successes, steps, size, tuple(corrupt))
+
+    def ensure_space(self, min_free_bytes: int) -> None:
+        """Raises EpisodeLogError if less than this is free on the disk of the directory."""
+        there = next(folder for folder in (self.folder.absolute(), *self.folder.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(there).free
+        if free < min_free_bytes:
+            raise EpisodeLogError(
+                f"{self.folder}: {free / 1e6:.0f} MB are free, recording needs at least {min_free_bytes / 1e6:.0f} MB; "
+                "delete files or choose another output folder"
+            )

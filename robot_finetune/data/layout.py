@@ -1,0 +1,12 @@
+"""What the output folder of a session holds: names that several processes and commands share."""
+
+EPISODES = "episodes"
+"""One MCAP file an episode, by the episode logger."""
+CHECKPOINTS = "checkpoints"
+"""v0001, v0002, ...: the versions of the Q-network, by the trainer."""
+TRAINER_STATE = "trainer"
+"""Replay and optimiser state, so that the trainer can go on."""
+BAGS = "bags"
+"""rosbag2 recordings."""
+REPLAY = "replay.bin"
+"""In a base policy's folder: the packed replay of what it was trained on."""

@@ -1,0 +1,288 @@
+"""Transitions in memory-mapped arrays: one row a step, whole episodes, a ring that forgets the oldest episode first.
+
+One process adds, any number of processes sample from the same folder (each opens its own ReplayBuffer). A sample is
+taken under a shared file lock and an episode is added under an exclusive one, so no batch holds half of an episode.
+Rows are written before the counter that makes them visible: a process killed at any moment leaves a sound buffer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.replay_storage import (
+    CURE,
+    FORMAT,
+    KEY_SIZE,
+    ROW,
+    CorruptReplay,
+    ReplayError,
+    checksum,
+    episode_key,
+    existing_array,
+    new_array,
+    read_settings,
+)
+from robot_finetune.types import Episode
+
+__all__ = ["Batch", "CorruptReplay", "ReplayBuffer", "ReplayError"]
+
+_TAIL, _HEAD = 0, 1  # counters: number of the oldest visible row, and of the row that is written next
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n transitions with n-step returns. Frames and units are those of `types.Observation`.
+
+    image, next_image: uint8 (n, size, size, 3). pose, next_pose: float32 (n, 4). action: float32 (n, 8), as commanded.
+    opening, step, next_opening, next_step: float32 (n,).
+    reward: float32 (n,), discounted sum over the steps up to next_*: success at the episode's last step, else 0.
+    done: float32 (n,), 1 where the episode ended within those steps; next_* is then its last observation.
+    discount: float32 (n,), factor of the value at next_*; 0 where done.
+    success: float32 (n,), outcome of the whole episode.
+    """
+
+    image: np.ndarray
+    pose: np.ndarray
+    opening: np.ndarray
+    step: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    done: np.ndarray
+    discount: np.ndarray
+    success: np.ndarray
+    next_image: np.ndarray
+    next_pose: np.ndarray
+    next_opening: np.ndarray
+    next_step: np.ndarray
+
+
+class ReplayBuffer:
+    """Episodes as rows of memory-mapped arrays. folder: where they are kept and found again (None: a temporary folder).
+
+    capacity: rows (steps) it holds at most. image_size: edge of the square images [px].
+    Raises ReplayError if the folder was made with others, CorruptReplay if what it holds is damaged.
+    """
+
+    def __init__(self, folder: Path | None, capacity: int, image_size: int = 64) -> None:
+        if capacity < 1 or image_size < 1:
+            raise ReplayError(f"replay capacity {capacity}, image size {image_size}: both must be at least 1")
+        self._temporary = tempfile.TemporaryDirectory(prefix="replay-") if folder is None else None
+        self.folder = Path(self._temporary.name if self._temporary else folder or "")
+        self.capacity, self.image_size = capacity, image_size
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._mutex = threading.Lock()
+        self._lock_file = open(self.folder / "lock", "a+b")  # noqa: SIM115 (held as long as the buffer)
+        self._keys: set[bytes] = set()
+        self._keys_read = 0
+        with self._locked(fcntl.LOCK_EX):
+            if (self.folder / "replay.json").is_file():
+                self._open()
+            else:
+                self._create()
+
+    @classmethod
+    def open(cls, folder: Path) -> ReplayBuffer:
+        """The buffer that is in a folder, with the capacity it was made with. Raises CorruptReplay."""
+        settings = read_settings(Path(folder))
+        return cls(Path(folder), settings["capacity"], settings["image_size"])
+
+    def add(self, episode: Episode) -> bool:
+        """Append an episode's steps, as commanded; all or none of them is seen by `sample`.
+
+        False if its id was added before (also if the ring has dropped it since) or it has no steps. Raises ReplayError.
+        """
+        if not episode.steps:
+            return False
+        rows, images = self._rows_of(episode)
+        return self.add_rows(rows, images)
+
+    def add_rows(self, rows: np.ndarray, images: np.ndarray) -> bool:
+        """Append one episode as rows of dtype ROW and its images; what `add` and `replay_file` use."""
+        count = len(rows)
+        key = rows["key"][0].tobytes()
+        if count > self.capacity:
+            raise ReplayError(
+                f"an episode of {count} steps does not fit: set the replay capacity above {self.capacity}"
+            )
+        rows["crc"] = [checksum(row, image) for row, image in zip(rows, images, strict=True)]
+        with self._locked(fcntl.LOCK_EX):
+            self._read_keys()
+            if key in self._keys:
+                return False
+            head, tail = int(self._counters[_HEAD]), int(self._counters[_TAIL])
+            while head + count - tail > self.capacity:
+                tail += int(self._rows["remaining"][tail % self.capacity]) + 1
+            self._counters[_TAIL] = tail
+            where = np.arange(head, head + count) % self.capacity
+            self._images[where] = images
+            self._rows[where] = rows
+            self._counters[_HEAD] = head + count
+            self._remember(key)
+        return True
+
+    def sample(
+        self, rng: np.random.Generator, n: int, n_step: int = 1, discount: float = 1.0, terminal_fraction: float = 0.0
+    ) -> Batch:
+        """n transitions with returns over up to `n_step` steps, all equally likely; the first `terminal_fraction` of them are
+        replaced by the last of their episode. Raises ReplayError if empty."""
+        with self._locked(fcntl.LOCK_SH):
+            head, tail = int(self._counters[_HEAD]), int(self._counters[_TAIL])
+            if head == tail:
+                raise ReplayError(f"{self.folder}: no transitions to sample from; add an episode first")
+            number = rng.integers(tail, head, size=n)
+            terminal = number[: round(n * terminal_fraction)]
+            terminal += self._rows["remaining"][terminal % self.capacity]
+            row = self._rows[number % self.capacity]
+            image = self._images[number % self.capacity]
+            ahead = np.minimum(row["remaining"], n_step)
+            following = (number + ahead) % self.capacity
+            next_row, next_image = self._rows[following], self._images[following]
+        done = row["remaining"] < n_step
+        gain = row["success"] * np.power(discount, row["remaining"], dtype=np.float32)
+        return Batch(
+            image=image,
+            pose=np.ascontiguousarray(row["pose"]),
+            opening=np.ascontiguousarray(row["opening"]),
+            step=np.ascontiguousarray(row["step"]),
+            action=np.ascontiguousarray(row["action"]),
+            reward=np.where(done, gain, 0).astype(np.float32),
+            done=done.astype(np.float32),
+            discount=np.where(done, 0, discount**n_step).astype(np.float32),
+            success=np.ascontiguousarray(row["success"]),
+            next_image=next_image,
+            next_pose=np.ascontiguousarray(next_row["pose"]),
+            next_opening=np.ascontiguousarray(next_row["opening"]),
+            next_step=np.ascontiguousarray(next_row["step"]),
+        )
+
+    def read_all(self) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of all rows (dtype ROW) and images, oldest first."""
+        with self._locked(fcntl.LOCK_SH):
+            where = self._visible()
+            return np.array(self._rows[where]), np.array(self._images[where])
+
+    def __len__(self) -> int:
+        """Transitions that can be sampled."""
+        with self._locked(fcntl.LOCK_SH):
+            return int(self._counters[_HEAD] - self._counters[_TAIL])
+
+    def __contains__(self, episode_id: str) -> bool:
+        """Whether an episode of this id was ever added."""
+        with self._locked(fcntl.LOCK_SH):
+            self._read_keys()
+            return episode_key(episode_id) in self._keys
+
+    @property
+    def episodes(self) -> int:
+        """Episodes that can be sampled from."""
+        return len(self._outcomes())
+
+    @property
+    def successes(self) -> int:
+        """Successful episodes among them."""
+        return int(self._outcomes().sum())
+
+    def flush(self) -> None:
+        """Write everything to disk now (it survives the process without this, but not a power cut)."""
+        with self._locked(fcntl.LOCK_EX):
+            for array in (self._images, self._rows, self._counters):
+                array.flush()
+
+    def _outcomes(self) -> np.ndarray:
+        with self._locked(fcntl.LOCK_SH):
+            where = self._visible()
+            last = where[self._rows["remaining"][where] == 0]
+            return np.array(self._rows["success"][last])
+
+    def _visible(self) -> np.ndarray:
+        return np.arange(self._counters[_TAIL], self._counters[_HEAD]) % self.capacity
+
+    def _rows_of(self, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
+        shape = (self.image_size, self.image_size, 3)
+        rows = np.zeros(len(episode.steps), ROW)
+        images = np.empty((len(episode.steps), *shape), np.uint8)
+        for index, step in enumerate(episode.steps):
+            seen = step.observation
+            if seen.image.shape != shape or seen.image.dtype != np.uint8:
+                found = f"{seen.image.dtype} {seen.image.shape}"
+                raise ReplayError(
+                    f"episode {episode.episode_id}: image is {found}, not uint8 {shape}; use the replay's image size"
+                )
+            images[index] = seen.image
+            values = (seen.pose, seen.opening, seen.step, step.commanded.vector)
+            if not all(np.isfinite(value).all() for value in values):
+                raise ReplayError(
+                    f"episode {episode.episode_id}: step {index} has a value that is not finite; leave this episode out"
+                )
+            rows[index]["pose"], rows[index]["opening"], rows[index]["step"], rows[index]["action"] = values
+        rows["success"] = episode.reward
+        rows["remaining"] = np.arange(len(rows))[::-1]
+        rows["key"] = np.frombuffer(episode_key(episode.episode_id), np.uint8)
+        return rows, images
+
+    def _create(self) -> None:
+        shape = (self.capacity, self.image_size, self.image_size, 3)
+        self._images = new_array(self.folder / "images.npy", np.dtype(np.uint8), shape)
+        self._rows = new_array(self.folder / "rows.npy", ROW, (self.capacity,))
+        self._counters = new_array(self.folder / "counters.npy", np.dtype(np.int64), (2,))
+        (self.folder / "episodes.keys").write_bytes(b"")
+        settings = {"format": FORMAT, "capacity": self.capacity, "image_size": self.image_size}
+        with atomic_file(self.folder / "replay.json") as stream:
+            stream.write(json.dumps(settings).encode())
+
+    def _open(self) -> None:
+        settings = read_settings(self.folder)
+        asked = {"capacity": self.capacity, "image_size": self.image_size}
+        found = {name: settings[name] for name in asked}
+        if asked != found:
+            raise ReplayError(f"{self.folder}: was made with {found}, asked for {asked}; use those or another folder")
+        shape = (self.capacity, self.image_size, self.image_size, 3)
+        self._images = existing_array(self.folder / "images.npy", np.dtype(np.uint8), shape)
+        self._rows = existing_array(self.folder / "rows.npy", ROW, (self.capacity,))
+        self._counters = existing_array(self.folder / "counters.npy", np.dtype(np.int64), (2,))
+        tail, head = (int(counter) for counter in self._counters)
+        if not 0 <= tail <= head <= tail + self.capacity:
+            raise CorruptReplay(self.folder / "counters.npy", f"impossible counters {tail}, {head}", CURE)
+        for index in self._visible():
+            if self._rows["crc"][index] != checksum(self._rows[index], self._images[index]):
+                raise CorruptReplay(
+                    self.folder / "images.npy", f"row {index} is damaged (power cut or disk error)", CURE
+                )
+        self._read_keys()
+        for key in np.unique(self._rows["key"][self._visible()], axis=0):
+            if key.tobytes() not in self._keys:  # killed between making it visible and remembering its id
+                self._remember(key.tobytes())
+
+    def _read_keys(self) -> None:
+        with open(self.folder / "episodes.keys", "rb") as stream:
+            stream.seek(self._keys_read)
+            data = stream.read()
+        whole = len(data) - len(data) % KEY_SIZE
+        self._keys.update(data[start : start + KEY_SIZE] for start in range(0, whole, KEY_SIZE))
+        self._keys_read += whole
+
+    def _remember(self, key: bytes) -> None:
+        with open(self.folder / "episodes.keys", "r+b") as stream:
+            stream.seek(self._keys_read)  # over what an interrupted write left
+            stream.write(key)
+        self._keys.add(key)
+        self._keys_read += KEY_SIZE
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        with self._mutex:
+            fcntl.flock(self._lock_file, kind)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._lock_file, fcntl.LOCK_UN)

@@ -1,0 +1,92 @@
+"""How a replay buffer lies on disk: one row a step, memory-mapped numpy files, and the checks that find damage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from robot_finetune.types import ACTION_SIZE
+
+FORMAT = 1
+KEY_SIZE = 16
+ROW = np.dtype(
+    [
+        ("pose", np.float32, 4),
+        ("opening", np.float32),
+        ("step", np.float32),
+        ("action", np.float32, ACTION_SIZE),
+        ("success", np.float32),
+        ("remaining", np.int32),  # steps of this episode after this one
+        ("key", np.uint8, KEY_SIZE),  # digest of the episode id
+        ("crc", np.uint32),  # of the image and the columns before this one
+    ]
+)
+CURE = "delete this folder, it is filled again from the episode log"
+
+
+class ReplayError(ValueError):
+    """An episode or a folder that a replay buffer cannot take; one line with cause and cure."""
+
+
+class CorruptReplay(ReplayError):
+    """Stored transitions that are damaged; names the file, what is wrong and the cure."""
+
+    def __init__(self, path: Path, why: str, cure: str) -> None:
+        super().__init__(f"{path}: {why}; {cure}")
+        self.path, self.why, self.cure = path, why, cure
+
+
+def read_settings(folder: Path) -> dict[str, int]:
+    """format, capacity and image_size of the replay in a folder. Raises CorruptReplay."""
+    path = folder / "replay.json"
+    try:
+        settings = json.loads(path.read_text())
+        settings = {name: int(settings[name]) for name in ("format", "capacity", "image_size")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptReplay(
+            path, f"cannot be read ({error})", "check the path, or delete the folder to start a new replay"
+        ) from error
+    if settings["format"] != FORMAT:
+        raise CorruptReplay(path, f"format {settings['format']}, this version reads {FORMAT}", CURE)
+    return settings
+
+
+def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A new memory-mapped array of zeros with all its disk space taken. Raises ReplayError if there is no room."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        with open(path, "r+b") as stream:  # all blocks now: a full disk is an error here, not a crash at some later row
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        megabytes = dtype.itemsize * int(np.prod(shape)) / 1e6
+        raise ReplayError(
+            f"{path}: no room for {megabytes:.0f} MB ({error.strerror}); free disk space or lower the replay capacity"
+        ) from error
+    return array
+
+
+def existing_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A memory-mapped array that must have this type and shape. Raises CorruptReplay."""
+    try:
+        np.lib.format.open_memmap(path, mode="r")  # a file that is too short fails here; "r+" would lengthen it
+        array = np.lib.format.open_memmap(path, mode="r+")
+    except (OSError, ValueError) as error:
+        raise CorruptReplay(path, f"cannot be mapped ({error})", CURE) from error
+    if array.dtype != dtype or array.shape != shape:
+        raise CorruptReplay(path, f"holds {array.dtype} {array.shape}, expected {dtype} {shape}", CURE)
+    return array
+
+
+def episode_key(episode_id: str) -> bytes:
+    """Digest of an episode id, KEY_SIZE bytes."""
+    return hashlib.blake2b(episode_id.encode(), digest_size=KEY_SIZE).digest()
+
+
+def checksum(row: np.void, image: np.ndarray) -> int:
+    """CRC-32 of one row (all columns but its crc) and its image."""
+    return zlib.crc32(image.tobytes(), zlib.crc32(row.tobytes()[: -ROW["crc"].itemsize]))
