@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.layout import REPLAY
+from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import unpack
 from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robot_finetune.learning.evaluate import evaluate

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from robot_finetune.config import setting, to_mapping
-from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.layout import REPLAY
+from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, mixed_batch
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robot_finetune.config import setting
+from robot_finetune.config import setting, share_path
 from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
-from robot_finetune.data.layout import CHECKPOINTS, EPISODES, TRAINER_STATE
+from robot_finetune.data.layout import CHECKPOINTS, EPISODES, REPLAY, TRAINER_STATE
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import unpack
 from robot_finetune.data.replay_storage import CorruptReplay, ReplayError
@@ -23,7 +23,6 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint,
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.robot.profile import RobotProfile
 
-REPLAY = "replay.bin"
 SMOOTHING = 0.98
 """Weight of the past in the reported loss and mean Q."""
 
@@ -58,7 +57,8 @@ class PublishedVersion:
 class Trainer:
     """Fine-tunes the policy in `policy` on the episodes of mode "explore" in `out`/episodes; one thread uses it.
 
-    Raises CheckpointError if the policy or the saved state cannot be used.
+    The base replay is the policy's own, or the shipped one. Raises CheckpointError if the policy or the saved state
+    cannot be used.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class Trainer:
         self._state = out / TRAINER_STATE / "state.pt"
         self._state.parent.mkdir(parents=True, exist_ok=True)
         base = load_checkpoint(policy)
-        replay = policy / REPLAY
         size = base.network.config.image_size
         self.replay = _open_replay(out / TRAINER_STATE / "replay", config.replay_capacity, size)
         self._store = EpisodeStore(out / EPISODES)
         self._grasps = 0
-        base_replay = unpack(replay) if replay.is_file() else ReplayBuffer(None, 1, size)
+        packed = next(
+            (path for path in (policy / REPLAY, share_path("models", "base", REPLAY)) if path.is_file()), None
+        )
+        base_replay = unpack(packed) if packed else ReplayBuffer(None, 1, size)
         self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
         if self._state.is_file():
             self._tuner.load_state(self._state)

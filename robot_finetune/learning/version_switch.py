@@ -47,7 +47,11 @@ class SwitchingPolicy:
 
         Raises CheckpointError if it must not be used; what acts is untouched.
         """
-        if not self._wanted(version):
+        with self._lock:
+            newest = self._offered or self._history[-1]
+            if version in self._rolled_back:
+                raise CheckpointError(f"version {version} was rolled back and is not taken again; train on")
+        if version <= newest.version:
             return False
         checkpoint = load_checkpoint(folder, sha256)
         if checkpoint.version != version:
@@ -91,8 +95,3 @@ class SwitchingPolicy:
         decision = self._policy.act(observation)
         self.decision_ms = (time.perf_counter() - start) * 1e3
         return decision
-
-    def _wanted(self, version: int) -> bool:
-        with self._lock:
-            newest = max(self._history[-1].version, self._offered.version if self._offered else 0)
-            return version > newest and version not in self._rolled_back

@@ -1,0 +1,29 @@
+# `make demo` shows everything; VARIATION=, GRASPS=, OUT= or DEMO_ARGS= change it. `make bench BENCH=<name>` runs one benchmark.
+VARIATION ?= offset_gripper_3cm
+GRASPS ?= 200
+OUT ?= sessions/$(shell date +%Y%m%d-%H%M%S)
+DEMO_ARGS ?= --robot sim --variation $(VARIATION) --grasps $(GRASPS) --out $(OUT)
+RUN := scripts/in_env.sh
+
+.PHONY: build demo test lint bench clean
+
+build:
+	@scripts/setup.sh
+
+demo: build
+	$(RUN) robot-finetune session $(DEMO_ARGS)
+
+test: lint
+	$(RUN) python -m pytest test/core test/interfaces test/ros test/faults
+
+lint:
+	@scripts/setup.sh --dev
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+bench: build
+	$(RUN) robot-finetune benchmark $(or $(BENCH),all)
+
+clean:
+	rm -rf .venv build install log

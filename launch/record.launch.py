@@ -1,0 +1,24 @@
+"""Record the topics of a running session with rosbag2: `ros2 launch robot_finetune record.launch.py out:=DIR`."""
+
+from datetime import datetime
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+
+from robot_finetune import bringup
+
+ARGUMENTS = ("out", "namespace")
+
+
+def start(context: LaunchContext) -> list:
+    """Record into a new folder of the session's output folder."""
+    options = bringup.parse_options({name: context.launch_configurations[name] for name in ARGUMENTS})
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return [ExecuteProcess(cmd=bringup.record_command(options, stamp), output="screen")]
+
+
+def generate_launch_description() -> LaunchDescription:
+    declared = [
+        DeclareLaunchArgument(**argument) for argument in bringup.launch_arguments() if argument["name"] in ARGUMENTS
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])

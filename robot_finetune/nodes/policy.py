@@ -1,0 +1,243 @@
+"""Node `policy`: grasps with the newest good version of the Q-network.
+
+The executor's thread only answers services and stores messages. Episodes run in a worker thread, announced versions are
+loaded and probed in another.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import rclpy
+import torch
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from robot_finetune.config import ConfigError, resolve, setting, share_path
+from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
+from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
+from robot_finetune.learning.version_switch import SwitchingPolicy
+from robot_finetune.msg import EpisodeSummary, ModelUpdate
+from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
+from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.robot.run_control import ERROR, STOPPED, RequestRefused, RunControl
+from robot_finetune.robot.safety import EmergencyStop
+from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
+from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge
+from robot_finetune.ros.parameters import declare_parameters, read_parameters
+from robot_finetune.ros.qos import LATCHED
+from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
+from robot_finetune.ros.spin import fail, run_node
+
+MUTABLE = ("variation", "mode", "accept_updates", "max_episodes")
+
+
+@dataclass(frozen=True)
+class PolicyParameters:
+    """Parameters of the node."""
+
+    robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
+    policy: str = setting("", "checkpoint folder to start with; empty: the shipped base policy")
+    variation: str = setting(
+        "base", "state of the cell, a name in config/variations or a YAML file; from the next episode on"
+    )
+    mode: str = setting(
+        "explore", "explore to learn, evaluate to measure; from the next episode on", choices=("explore", "evaluate")
+    )
+    seed: int = setting(0, "seed of exploration", low=0, high=2**31 - 1)
+    autostart: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
+    max_episodes: int = setting(0, "episodes after ~/start until the node goes idle; 0: no end", low=0, high=2**31 - 1)
+    accept_updates: bool = setting(True, "take new versions from the trainer; false keeps the version that acts")
+    ready_timeout: float = setting(30.0, "longest wait for all devices at the start", unit="s", low=0.1, high=3600.0)
+    outcome_timeout: float = setting(
+        10.0, "longest wait for the grasp detector's judgement", unit="s", low=0.1, high=600.0
+    )
+    summary_timeout: float = setting(
+        10.0, "longest wait for the logger before grasping pauses", unit="s", low=0.1, high=600.0
+    )
+    episode_timeout: float = setting(
+        60.0, "longest duration of one episode, robot time", unit="s", low=1.0, high=3600.0
+    )
+    max_failures: int = setting(3, "discarded episodes in a row after which the state is error", low=1, high=100)
+    actions: PolicyConfig = setting(PolicyConfig)
+
+
+class PolicyNode(Node):
+    """Runs episodes while its state is running; see RunControl for the services."""
+
+    def __init__(self) -> None:
+        super().__init__("policy")
+        self._config = parameters = declare_parameters(self, PolicyParameters, MUTABLE)
+        resolve("variations", parameters.variation)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        profile = load_robot(parameters.robot)
+        torch.set_num_threads(1)
+        checkpoint = load_checkpoint(parameters.policy or share_path("models", "base"))
+        probe(checkpoint, profile)
+        self._policy = SwitchingPolicy(QPolicy(checkpoint, profile, parameters.actions, parameters.seed))
+        self._publisher = EpisodePublisher(self, profile.base_frame, self._policy)
+        stop = EmergencyStop()
+        self._control = RunControl(stop, self._publish_state)
+        self._robot = stop.guard(ros_robot(self, profile, self._control.check))
+        self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
+        self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary")
+        shape = checkpoint.network.config
+        config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
+        self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._publisher, config)
+        self._updates: queue.SimpleQueue[ModelUpdate | None] = queue.SimpleQueue()
+        self.create_subscription(ModelUpdate, "model_update", self._updates.put, LATCHED)
+        for name in ("start", "stop", "pause", "emergency_stop", "reset_emergency_stop"):
+            self._offer(name, getattr(self._control, name))
+        self._offer("rollback", self._rollback)
+        self._diagnostics = Diagnostics(self, self._health)
+        self._previous = ""  # the episode whose summary has not been seen yet
+        self._ready = False
+        self._episodes = self._failures = 0
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in (self._work, self._load)
+        ]
+        self._publish_state()
+        if parameters.autostart:
+            self._control.start()
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._control.close()
+        self._updates.put(None)
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+
+    # Worker threads
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """An error that nobody expected ends the process; one that the shutdown itself causes is none."""
+        try:
+            work()
+        except Exception as error:
+            if rclpy.ok():
+                self.get_logger().error(traceback.format_exc())
+                fail(self, f"policy: {type(error).__name__}: {error}")
+
+    def _work(self) -> None:
+        """Run episodes while the state is running."""
+        while self._control.wait_running():
+            try:
+                self._run_episode()
+                self._failures = 0
+            except RobotError as error:
+                self._ready = False
+                if self._control.interrupted:
+                    continue
+                self._failures += 1
+                self.get_logger().error(str(error))
+                hopeless = not isinstance(error, EpisodeDiscarded) or self._failures >= self._config.max_failures
+                (self._control.fail if hopeless else self._control.hint)(str(error))
+
+    def _run_episode(self) -> None:
+        if not self._ready:
+            wait_until_ready(self._robot, self._config.ready_timeout, self._control.check, self.get_logger().warning)
+            self._ready = True
+        parameters = read_parameters(self, PolicyParameters)
+        episode_id = self._judge.episode_id = new_episode_id()
+        self._policy.accept_updates = parameters.accept_updates
+        self._publisher.begin(episode_id, parameters.variation, parameters.mode)
+        self._runner.run(episode_id, parameters.variation, parameters.mode)
+        previous, self._previous = self._previous, episode_id
+        self._wait_for_summary(previous)
+        self._episodes += 1
+        if parameters.max_episodes and self._episodes >= parameters.max_episodes:
+            self._wait_for_summary(episode_id)
+            self._control.finish(f"{self._episodes} episodes are done; ~/start runs as many again")
+            self._episodes = 0
+
+    def _wait_for_summary(self, episode_id: str) -> None:
+        """Go on only when the logger has the episode safely on disk: no grasp is lost."""
+        check = self._control.check
+        if not episode_id or self._summaries.wait(episode_id, self._config.summary_timeout, check):
+            return
+        message = (
+            f"no {self._summaries.topic} of episode {episode_id} yet: is episode_logger running, with room on its disk?"
+        )
+        message += " Grasping goes on when it answers"
+        if self._control.hold(message):
+            self.get_logger().error(message)
+        while self._control.held(message) and not self._summaries.wait(episode_id, 1.0, check):
+            pass
+        self._control.release(message)
+
+    def _load(self) -> None:
+        """Load and probe announced versions, the newest of those that wait."""
+        while (update := self._updates.get()) is not None:
+            while not self._updates.empty():
+                update = self._updates.get() or update
+            start = time.perf_counter()
+            try:
+                if self._policy.offer(update.path, update.version, update.sha256):
+                    took = f"{(time.perf_counter() - start) * 1e3:.0f} ms"
+                    self.get_logger().info(
+                        f"version {update.version} is loaded ({took}) and acts from the next episode on"
+                    )
+            except CheckpointError as error:
+                message = f"version {update.version} is not used, version {self._policy.version} goes on: {error}"
+                self.get_logger().error(message)
+                self._control.hint(message)
+
+    # Callbacks on the executor's thread
+
+    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        try:
+            for parameter in parameters:
+                if parameter.name == "variation":
+                    resolve("variations", parameter.value)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _offer(self, name: str, action: Callable[[], None]) -> None:
+        def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            try:
+                action()
+                response.success, response.message = True, self._control.message or self._control.state
+            except (RequestRefused, CheckpointError, RobotError) as error:
+                response.success, response.message = False, str(error)
+            self.get_logger().info(f"{name}: {response.message}")
+            return response
+
+        self.create_service(Trigger, f"~/{name}", handle)
+
+    def _rollback(self) -> None:
+        version = self._policy.rollback()
+        self._control.hint(f"version {version} acts again from the next episode on; the later ones are not taken back")
+
+    def _publish_state(self) -> None:
+        self._publisher.describe(state=self._control.state, message=self._control.message)
+
+    def _health(self) -> Health:
+        level = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.OK)
+        values = {
+            "state": self._control.state,
+            "version": self._policy.version,
+            "decision_ms": f"{self._policy.decision_ms:.1f}",
+        }
+        return Health(level, self._control.message or self._control.state, values)
+
+
+def new_episode_id() -> str:
+    """An id that no other episode has, even after a restart; ids sort by time (UTC)."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}-{secrets.token_hex(2)}"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return run_node(PolicyNode, args, errors=(CheckpointError,))

@@ -1,0 +1,182 @@
+"""Node `sim_cell`: the simulated cell with the topics of a camera driver, ros2_control and a clock.
+
+All of the cell (physics, rendering) lives in one worker thread; callbacks only hand commands over to it. Like the
+person beside a real cell, the node follows the policy's status: before an episode it fills the bin again, in the
+variation that the episode asks for.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import rclpy
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Float64
+from trajectory_msgs.msg import JointTrajectory
+
+from robot_finetune.config import ConfigError, setting
+from robot_finetune.msg import PolicyStatus
+from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.robot.profile import CameraConfig, load_robot
+from robot_finetune.ros.conversions import CAMERA_FRAME, message_to_trajectory, numpy_to_image, to_stamp
+from robot_finetune.ros.parameters import declare_parameters
+from robot_finetune.ros.qos import CLOCK, COMMAND, EPISODE, SENSOR
+from robot_finetune.ros.spin import fail, run_node
+from robot_finetune.sim.cell import Cell
+from robot_finetune.sim.pacing import Pace, Schedule
+from robot_finetune.sim.variations import load_variation
+
+TICK = 0.01
+"""Time of the cell [s] between two joint states: 100 Hz."""
+STATES_A_SECOND = 250.0
+"""Most joint states a wall second while the cell hurries; Python subscribers keep up with that."""
+MODES = {"explore": ("training", 0), "evaluate": ("held_out", 1)}
+"""Object family and seed of the scenes, by the mode of the episode."""
+
+
+@dataclass(frozen=True)
+class SimCellParameters:
+    """Parameters of the node."""
+
+    robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
+    variation: str = setting("base", "state of the cell at the start: a name in config/variations or a YAML file")
+    seed: int = setting(0, "seed of the scenes", low=0, high=2**31 - 1)
+    scene_every: int = setting(1, "episodes between two fresh scenes; 0: the first scene stays", low=0, high=10_000)
+    real_time_factor: float = setting(
+        1.0, "cell seconds a second; 0: as fast as it can while anything moves", low=0.0, high=100.0
+    )
+
+
+class SimCellNode(Node):
+    """Publishes what the cell's devices publish, and obeys the same commands."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_cell")
+        self._config = declare_parameters(self, SimCellParameters)
+        self._profile = load_robot(self._config.robot)
+        self._variation = load_variation(self._config.variation)
+        self._commands: queue.SimpleQueue[Callable[[Cell], None]] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._episode_id = ""
+        self._episodes = 0
+        self._camera_info = camera_info(self._profile.camera)
+        self._images = self.create_publisher(Image, "image_raw", SENSOR)
+        self._camera_infos = self.create_publisher(CameraInfo, "camera_info", SENSOR)
+        self._joint_states = self.create_publisher(JointState, "joint_states", COMMAND)
+        self._clocks = self.create_publisher(Clock, "/clock", CLOCK)
+        self.create_subscription(JointTrajectory, self._profile.arm_topic, self._on_trajectory, COMMAND)
+        self.create_subscription(Float64, self._profile.gripper_topic, self._on_gripper, COMMAND)
+        self.create_subscription(PolicyStatus, "policy_status", self._on_status, EPISODE)
+        self._thread = threading.Thread(target=self._guarded, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the worker thread."""
+        self._closing.set()
+        self._commands.put(lambda cell: None)
+        self._thread.join(timeout=5.0)
+
+    # Callbacks
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        try:
+            trajectory = message_to_trajectory(message, self._profile.joints)
+        except ValueError as error:
+            self.get_logger().error(f"refused: {error}")
+            return
+        self._commands.put(lambda cell: cell.send(trajectory))
+
+    def _on_gripper(self, message: Float64) -> None:
+        gripper = self._profile.gripper
+        opening = (message.data - gripper.closed_position) / (gripper.open_position - gripper.closed_position)
+        self._commands.put(lambda cell: cell.command_gripper(opening))
+
+    def _on_status(self, message: PolicyStatus) -> None:
+        if message.phase != "reset" or message.episode_id == self._episode_id:
+            return
+        self._episode_id = message.episode_id
+        self._episodes += 1
+        try:
+            variation = load_variation(message.variation)
+        except ConfigError as error:
+            self.get_logger().error(f"the cell stays as it is: {error}")
+        else:
+            self._commands.put(lambda cell: cell.set_variation(variation))
+        every, (family, number) = self._config.scene_every, MODES.get(message.mode, MODES["explore"])
+        if every and (self._episodes - 1) % every == 0:
+            seed = int(np.random.default_rng([self._config.seed, number, message.episode]).integers(2**31))
+            self._commands.put(lambda cell: cell.reset(seed, family))
+
+    # Worker thread
+
+    def _guarded(self) -> None:
+        try:
+            cell = Cell(self._profile, self._variation, self._config.seed)
+            try:
+                self._run(cell)
+            finally:
+                cell.close()
+        except Exception as error:
+            if rclpy.ok():
+                self.get_logger().error(traceback.format_exc())
+                fail(self, f"sim_cell: {type(error).__name__}: {error}")
+
+    def _run(self, cell: Cell) -> None:
+        pace = Pace(self._config.real_time_factor)
+        states = Schedule(TICK, 1 / STATES_A_SECOND)
+        images = Schedule(1 / self._profile.camera.rate, 1 / self._profile.camera.rate)
+        while not self._closing.is_set():
+            self._obey(cell, pace.wait(cell.time, cell.busy))
+            cell.advance(TICK)
+            if states.due(cell.time, pace.hurries):
+                self._publish_state(cell)
+            if images.due(cell.time, pace.hurries):
+                self._publish_image(cell)
+
+    def _obey(self, cell: Cell, wait: float) -> None:
+        """Carry out what was commanded. Waits at most `wait` [s, wall time] for a first command."""
+        while True:
+            try:
+                self._commands.get(timeout=wait)(cell)
+            except queue.Empty:
+                return
+            wait = 0.0
+
+    def _publish_state(self, cell: Cell) -> None:
+        stamp = to_stamp(cell.time)
+        self._clocks.publish(Clock(clock=stamp))
+        message = JointState(name=[*self._profile.joints, self._profile.gripper.joint])
+        message.header.stamp = stamp
+        message.position = [*cell.joint_positions.tolist(), cell.finger_position]
+        message.velocity = [*cell.joint_velocities.tolist(), 0.0]
+        self._joint_states.publish(message)
+
+    def _publish_image(self, cell: Cell) -> None:
+        stamp = to_stamp(cell.time)
+        image = numpy_to_image(cell.render(), "rgb8", stamp, CAMERA_FRAME)
+        self._camera_info.header.stamp = stamp
+        self._images.publish(image)
+        self._camera_infos.publish(self._camera_info)
+
+
+def camera_info(config: CameraConfig) -> CameraInfo:
+    """The calibration of the profile's camera, without a stamp."""
+    camera = CameraModel.from_config(config)
+    message = CameraInfo(width=camera.width, height=camera.height, distortion_model="plumb_bob", d=[0.0] * 5)
+    message.header.frame_id = CAMERA_FRAME
+    message.k = camera.matrix.ravel()
+    message.r = np.eye(3).ravel()
+    message.p = np.hstack([camera.matrix, np.zeros((3, 1))]).ravel()
+    return message
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is stopped. Returns the exit code."""
+    return run_node(SimCellNode, args)

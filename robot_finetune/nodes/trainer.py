@@ -1,0 +1,165 @@
+"""Node `trainer`: fine-tunes the Q-network on the episodes in the output folder and announces new versions.
+
+Its only links to the robot are that folder and ModelUpdate: it may be killed and started again at any time. It yields
+the processor to the nodes that move the robot.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+import torch
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from robot_finetune.config import setting, share_path
+from robot_finetune.data.replay_storage import ReplayError
+from robot_finetune.learning.checkpoint import CheckpointError
+from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
+from robot_finetune.msg import ModelUpdate, TrainerStatus
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
+from robot_finetune.ros.parameters import declare_parameters
+from robot_finetune.ros.qos import LATCHED
+from robot_finetune.ros.spin import fail, run_node
+
+NICENESS = 10
+STARTING, WAITING, TRAINING, ERROR = "starting", "waiting_for_data", "training", "error"
+
+
+@dataclass(frozen=True)
+class TrainerParameters:
+    """Parameters of the node."""
+
+    robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
+    policy: str = setting("", "checkpoint folder of the base policy, with its replay.bin; empty: the shipped one")
+    out: str = setting("session", "output folder: episodes are read from it, checkpoints written into it")
+    seed: int = setting(0, "seed of batches and augmentation", low=0, high=2**31 - 1)
+    poll_period: float = setting(0.5, "wait between two looks for new episodes", unit="s", low=0.01, high=60.0)
+    training: TrainerConfig = setting(TrainerConfig)
+
+
+class TrainerNode(Node):
+    """Trains in a worker thread; the executor's thread publishes TrainerStatus once a second."""
+
+    def __init__(self) -> None:
+        super().__init__("trainer")
+        self._config = declare_parameters(self, TrainerParameters)
+        self._profile = load_robot(self._config.robot)
+        self._status = TrainerStatus(state=STARTING)
+        self._trainer: Trainer | None = None
+        self._rate_from = (time.monotonic(), 0)
+        self._publish_asked = threading.Event()
+        self._wake = threading.Event()
+        self._closing = False
+        self._statuses = self.create_publisher(TrainerStatus, "trainer_status", LATCHED)
+        self._versions = self.create_publisher(ModelUpdate, "model_update", LATCHED)
+        self.create_service(Trigger, "~/publish", self._on_publish)
+        self.create_timer(1.0, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._diagnostics = Diagnostics(self, self._health)
+        self._worker = threading.Thread(target=self._guarded, daemon=True)
+        self._worker.start()
+
+    def close(self) -> None:
+        """End the worker; it saves its state first."""
+        self._closing = True
+        self._wake.set()
+        self._worker.join(timeout=10.0)
+
+    def _guarded(self) -> None:
+        try:
+            self._work()
+        except (CheckpointError, ReplayError, OSError) as error:
+            self._end(str(error))
+        except Exception as error:
+            self.get_logger().error(traceback.format_exc())
+            self._end(f"{type(error).__name__}: {error}")
+
+    def _end(self, message: str) -> None:
+        self._status.state, self._status.message = ERROR, message
+        if rclpy.ok():
+            self._publish_status()
+            fail(self, f"trainer: {message}")
+
+    def _work(self) -> None:
+        config = self._config
+        policy = Path(config.policy or share_path("models", "base")).expanduser()
+        trainer = Trainer(policy, Path(config.out).expanduser().absolute(), self._profile, config.training, config.seed)
+        self._trainer, self._rate_from = trainer, (time.monotonic(), trainer.updates)
+        if trainer.newest:
+            self._announce(trainer.newest)
+        looked = -config.poll_period
+        while not self._closing:
+            if time.monotonic() - looked >= config.poll_period:
+                looked = time.monotonic()
+                trainer.collect()
+                self._report_rejected(trainer)
+            if self._publish_asked.is_set():
+                self._publish_asked.clear()
+                self._announce(trainer.publish() or trainer.newest)
+            self._status.message = trainer.waiting
+            self._status.state = WAITING if trainer.waiting else TRAINING
+            if trainer.waiting:
+                self._wake.wait(config.poll_period)
+                self._wake.clear()
+            else:
+                self._announce(trainer.update())
+        trainer.save()
+
+    def _announce(self, version: PublishedVersion | None) -> None:
+        if version is None:
+            return
+        message = ModelUpdate(
+            version=version.version,
+            parent=version.parent,
+            path=str(version.folder),
+            sha256=version.sha256,
+            variation=version.variation,
+            grasps=version.grasps,
+            updates=version.updates,
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._versions.publish(message)
+        self.get_logger().info(f"version {version.version}: {version.updates} updates on {version.grasps} grasps")
+
+    def _report_rejected(self, trainer: Trainer) -> None:
+        while trainer.rejected:
+            self.get_logger().warning(trainer.rejected.pop(0))
+
+    def _on_publish(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Announce the present weights as a version, after the gradient step that is under way."""
+        self._publish_asked.set()
+        self._wake.set()
+        response.success, response.message = True, "announced on model_update as soon as it is written"
+        return response
+
+    def _publish_status(self) -> None:
+        status, trainer = self._status, self._trainer
+        if trainer is not None:
+            since, updates = self._rate_from
+            self._rate_from = (time.monotonic(), trainer.updates)
+            status.updates_per_second = (trainer.updates - updates) / max(1e-3, time.monotonic() - since)
+            status.version, status.grasps, status.updates = trainer.version, trainer.grasps, trainer.updates
+            status.loss, status.mean_q = trainer.loss, trainer.mean_q
+        status.header.stamp = self.get_clock().now().to_msg()
+        self._statuses.publish(status)
+
+    def _health(self) -> Health:
+        status = self._status
+        values = {"state": status.state, "version": status.version, "grasps": status.grasps, "updates": status.updates}
+        values["updates_per_second"] = f"{status.updates_per_second:.1f}"
+        return Health(Level.ERROR if status.state == ERROR else Level.OK, status.message or status.state, values)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    os.nice(NICENESS)
+    torch.set_num_threads(1)
+    return run_node(TrainerNode, args)

@@ -1,0 +1,97 @@
+"""The plots of a session report, drawn without a display and returned as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from robot_finetune.stats import Proportion, rolling_success
+
+INK, MUTED, GRID = "#1d2733", "#6b7785", "#e4e8ed"
+BEFORE, AFTER, BAND = "#9aa7b5", "#1f7a5c", "#2563a8"
+
+
+def success_over_grasps(outcomes: Sequence[bool], versions: Sequence[int], window: int = 40) -> bytes:
+    """Rolling success of the grasps that were learned from, its 95 % band, and a line at every swap of the policy.
+
+    versions: the policy version that chose each grasp, as long as `outcomes`.
+    """
+    figure, axes = _figure(8.4, 3.9)
+    grasps = np.arange(1, len(outcomes) + 1)
+    rolling = rolling_success(outcomes, window)
+    axes.fill_between(grasps, 100 * rolling.low, 100 * rolling.high, color=BAND, alpha=0.16, linewidth=0)
+    axes.plot(grasps, 100 * rolling.rate, color=BAND, linewidth=2)
+    hits = np.asarray(outcomes, bool)
+    axes.plot(grasps[hits], np.full(hits.sum(), 101.5), "|", color=AFTER, markersize=5, clip_on=False)
+    axes.plot(grasps[~hits], np.full((~hits).sum(), -1.5), "|", color=BEFORE, markersize=5, clip_on=False)
+    _mark_swaps(axes, versions)
+    axes.set_xlim(1, max(len(outcomes), 2))
+    axes.set_ylim(-3, 103)
+    axes.set_xlabel("grasps while learning (exploration noise on)")
+    axes.set_ylabel(f"success, last {window} grasps [%]")
+    return _png(figure)
+
+
+def before_after_bars(before: Proportion, after: Proportion, labels: tuple[str, str]) -> bytes:
+    """Two bars of success with their 95 % Wilson intervals."""
+    figure, axes = _figure(4.6, 3.9)
+    for place, (part, color) in enumerate(((before, BEFORE), (after, AFTER))):
+        if not part.episodes:
+            axes.text(place, 4, "not measured", ha="center", color=MUTED)
+            continue
+        low, high = part.ci95
+        axes.bar(place, 100 * part.rate, width=0.56, color=color)
+        error = [[100 * (part.rate - low)], [100 * (high - part.rate)]]
+        axes.errorbar(place, 100 * part.rate, error, color=INK, capsize=7, linewidth=1.6)
+        axes.text(place, 100 * high + 2, f"{100 * part.rate:.0f} %", ha="center", fontsize=13, color=INK)
+    counts = [f"{label}\n{part.successes} of {part.episodes}" for label, part in zip(labels, (before, after), strict=True)]
+    axes.set_xticks([0, 1], counts)
+    axes.set_xlim(-0.6, 1.6)
+    axes.set_ylim(0, 112)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_ylabel("grasp success [%]")
+    return _png(figure)
+
+
+def loss_over_updates(updates: Sequence[float], losses: Sequence[float]) -> bytes:
+    """The trainer's loss over its gradient steps."""
+    figure, axes = _figure(8.4, 2.6)
+    axes.plot(updates, losses, color=BAND, linewidth=1.8)
+    axes.set_xlabel("gradient steps since the base policy")
+    axes.set_ylabel("loss")
+    return _png(figure)
+
+
+def _mark_swaps(axes: Axes, versions: Sequence[int], labels: int = 12) -> None:
+    """Vertical lines where the version changes; at most about `labels` of them carry their version."""
+    swaps = [(i + 1, versions[i]) for i in range(1, len(versions)) if versions[i] != versions[i - 1]]
+    stride = max(1, -(-len(swaps) // labels))
+    for count, (grasp, version) in enumerate(swaps):
+        axes.axvline(grasp - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+        if count % stride == 0:
+            axes.text(grasp, 106, f"v{version}", color=MUTED, fontsize=8, ha="center", va="bottom", clip_on=False)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED, length=0)
+    axes.xaxis.label.set_color(MUTED)
+    axes.yaxis.label.set_color(MUTED)
+    return figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -1,0 +1,249 @@
+"""Kinematics of the arm in the URDF, by MuJoCo's own Jacobians: forward, inverse, straight lines and joint moves.
+
+Poses are `(x, y, z, yaw)` of the tip in the base frame with the tool pointing straight down: the tip's z axis is the base's
+-z, and its x axis is turned by yaw from the base's x axis.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mujoco
+import numpy as np
+import xacro
+
+from robot_finetune.config import ConfigError, share_path
+from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.robot.profile import RobotProfile
+
+POSITION_TOLERANCE = 5e-5  # m
+ROTATION_TOLERANCE = 5e-4  # rad
+DAMPING = 1e-6  # of J J^T; keeps steps finite near singularities
+POSTURE_GAIN = 0.2  # share of the way to the home posture that the null space goes in one iteration
+LARGEST_STEP = 0.4  # rad, of one iteration
+YAW_LENGTH = 0.2  # m of path that one radian of yaw counts as
+WAY_POINT_SPACING = 0.04  # m of path between solved way points; between them the joints follow a polynomial
+SAMPLE_PERIOD = 0.02  # s between the points of a trajectory
+JOINT_RAMP = 0.2  # s in which a joint move reaches its speed
+
+
+class Unreachable(ValueError):
+    """No joint positions within the limits bring the tip to the pose."""
+
+
+def load_urdf(profile: RobotProfile) -> str:
+    """The robot description as URDF XML; a xacro file is given the profile's bin and camera. Raises ConfigError."""
+    path = Path(profile.urdf)
+    path = path if path.is_absolute() else share_path(profile.urdf)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such robot description; correct `urdf` in the profile of {profile.name}")
+    if path.suffix != ".xacro":
+        return path.read_text()
+    mappings = {
+        "bin_center": _words(profile.bin_center),
+        "bin_half_width": str(profile.bin_half_width),
+        "floor_z": str(profile.floor_z),
+        "camera_position": _words(profile.camera.position),
+        "camera_target": _words(profile.camera.target),
+    }
+    try:
+        return str(xacro.process_file(str(path), mappings=mappings).toxml())
+    except Exception as error:  # xacro raises its own errors and those of the XML parser and of expressions
+        raise ConfigError(f"{path}: xacro cannot process it ({error}); correct the file") from error
+
+
+def rotation(yaw: float) -> np.ndarray:
+    """(3, 3) rotation of the tip at `yaw`, tool pointing down."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, -1.0]])
+
+
+class Kinematics:
+    """Forward and inverse kinematics of `profile.joints` from `profile.base_frame` to `profile.tip_frame`.
+
+    low, high: (n,) joint limits [rad]. velocity_limits: (n,) [rad/s], already scaled by the profile.
+    Not safe for use from several threads at once: give each its own.
+    """
+
+    def __init__(self, profile: RobotProfile) -> None:
+        urdf = load_urdf(profile)
+        self._model = mujoco.MjModel.from_xml_string(_without_shapes(urdf))
+        self._data = mujoco.MjData(self._model)
+        joints = [self._joint(name, profile) for name in profile.joints]
+        self._tip = self._body(profile.tip_frame, profile)
+        self._qpos = self._model.jnt_qposadr[joints]
+        self._dofs = self._model.jnt_dofadr[joints]
+        limited = self._model.jnt_limited[joints].astype(bool)
+        self.low = np.where(limited, self._model.jnt_range[joints, 0], -2 * np.pi)
+        self.high = np.where(limited, self._model.jnt_range[joints, 1], 2 * np.pi)
+        self._motion = profile.motion
+        self.velocity_limits = _velocity_limits(urdf, profile) * profile.motion.velocity_scaling
+        self.home = np.array(profile.home_joints)
+        if self.home.shape != self.low.shape:
+            raise ConfigError(f"profile {profile.name}: home_joints has {self.home.size} values for {self.low.size} joints")
+        mujoco.mj_kinematics(self._model, self._data)
+        base = self._body(profile.base_frame, profile)
+        self._base_position = self._data.xpos[base].copy()
+        self._base_rotation = self._data.xmat[base].reshape(3, 3).copy()
+        self._jacobian = np.zeros((6, self._model.nv))
+
+    def forward(self, q: np.ndarray) -> np.ndarray:
+        """(4,) tip pose at joint positions `q` [rad]."""
+        self._data.qpos[self._qpos] = q
+        mujoco.mj_kinematics(self._model, self._data)
+        position = self._base_rotation.T @ (self._data.xpos[self._tip] - self._base_position)
+        axis = self._base_rotation.T @ self._data.xmat[self._tip].reshape(3, 3)[:, 0]
+        return np.array([*position, np.arctan2(axis[1], axis[0])])
+
+    def inverse(self, pose: np.ndarray, seed_q: np.ndarray | None = None) -> np.ndarray:
+        """(n,) joint positions [rad] within the limits that put the tip at `pose`, found from `seed_q` (home if None).
+
+        Damped least squares; redundant joints are drawn towards the home posture. Raises Unreachable.
+        """
+        q = np.array(self.home if seed_q is None else seed_q, dtype=float)
+        q = self._solve(pose, q, 40)
+        return q
+
+    def line(self, q: np.ndarray, pose: np.ndarray) -> JointTrajectory:
+        """A straight line of the tip from joint positions `q` to `pose` at the profile's tip speed.
+
+        Slower where a joint's velocity limit asks for it. Raises Unreachable if any part of the line is out of reach.
+        """
+        start = self.forward(q)
+        turn = (pose[3] - start[3] + np.pi) % (2 * np.pi) - np.pi
+        step = np.array([*(np.asarray(pose[:3]) - start[:3]), turn])
+        length = max(float(np.linalg.norm(step[:3])), abs(turn) * YAW_LENGTH, 1e-6)
+        nodes = _nodes(int(np.clip(np.ceil(length / WAY_POINT_SPACING), 2, 9)))
+        points = np.empty((len(nodes), len(self.home)))
+        points[0] = q
+        for i, s in enumerate(nodes[1:], 1):
+            seed = points[i - 1] if i == 1 else points[i - 1] + (points[i - 1] - points[i - 2]) * (
+                (s - nodes[i - 1]) / (nodes[i - 1] - nodes[i - 2])
+            )
+            points[i] = self._solve(start + s * step, seed, 20)
+        speed, acceleration = self._motion.tip_speed / length, self._motion.tip_acceleration / length
+        for _ in range(2):  # the second pass only where a joint would be too fast
+            times, s = _time_law(speed, acceleration)
+            positions = np.clip(_interpolation(nodes, s) @ points, self.low, self.high)
+            excess = self._excess(q, times, positions)
+            if excess <= 1.0:
+                break
+            speed, acceleration = speed / excess, acceleration / excess**2
+        return JointTrajectory(times, positions)
+
+    def joint_line(self, q: np.ndarray, q_goal: np.ndarray) -> JointTrajectory:
+        """All joints move together from `q` to `q_goal` [rad], as fast as the velocity limits allow."""
+        q, q_goal = np.asarray(q, float), np.asarray(q_goal, float)
+        if np.any(q_goal < self.low - 1e-9) or np.any(q_goal > self.high + 1e-9):
+            raise Unreachable(f"joint positions {np.round(q_goal, 3).tolist()} are outside the joint limits")
+        speed = 1.0 / max(float(np.max(np.abs(q_goal - q) / self.velocity_limits)), 1e-6)
+        times, s = _time_law(speed, speed / JOINT_RAMP)
+        return JointTrajectory(times, q + s[:, None] * (q_goal - q))
+
+    def _solve(self, pose: np.ndarray, q: np.ndarray, iterations: int) -> np.ndarray:
+        model, data, tip, jacobian = self._model, self._data, self._tip, self._jacobian
+        position = self._base_position + self._base_rotation @ np.asarray(pose[:3], float)
+        goal = np.empty(4)
+        mujoco.mju_mat2Quat(goal, (self._base_rotation @ rotation(float(pose[3]))).ravel())
+        error, turn = np.empty(6), np.empty(3)
+        for _ in range(iterations):
+            data.qpos[self._qpos] = q
+            mujoco.mj_kinematics(model, data)
+            error[:3] = position - data.xpos[tip]
+            mujoco.mju_subQuat(turn, goal, data.xquat[tip])
+            error[3:] = data.xmat[tip].reshape(3, 3) @ turn
+            if error[:3] @ error[:3] < POSITION_TOLERANCE**2 and error[3:] @ error[3:] < ROTATION_TOLERANCE**2:
+                return q
+            mujoco.mj_comPos(model, data)
+            mujoco.mj_jacBody(model, data, jacobian[:3], jacobian[3:], tip)
+            j = jacobian[:, self._dofs]
+            posture = POSTURE_GAIN * (self.home - q)
+            gram = j @ j.T
+            gram.flat[::7] += DAMPING
+            step = posture + j.T @ np.linalg.solve(gram, error - j @ posture)
+            largest = float(np.abs(step).max())
+            if largest > LARGEST_STEP:
+                step *= LARGEST_STEP / largest
+            q = np.minimum(np.maximum(q + step, self.low), self.high)
+        raise Unreachable(f"the tip cannot reach {np.round(pose, 3).tolist()} (x, y, z, yaw) within the joint limits")
+
+    def _excess(self, q: np.ndarray, times: np.ndarray, positions: np.ndarray) -> float:
+        """Largest joint speed of a trajectory as a multiple of its limit."""
+        speeds = np.abs(np.diff(positions, axis=0, prepend=q[None])) / np.diff(times, prepend=0.0)[:, None]
+        return float((speeds / self.velocity_limits).max())
+
+    def _joint(self, name: str, profile: RobotProfile) -> int:
+        joint = mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_JOINT, name)
+        if joint < 0:
+            raise ConfigError(f"{profile.urdf}: no joint {name!r}; correct `joints` in the profile of {profile.name}")
+        return int(joint)
+
+    def _body(self, name: str, profile: RobotProfile) -> int:
+        body = mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_BODY, name)
+        if body < 0:
+            raise ConfigError(f"{profile.urdf}: no link {name!r}; correct the frames in the profile of {profile.name}")
+        return int(body)
+
+
+def _words(values: tuple[float, ...]) -> str:
+    return " ".join(map(str, values))
+
+
+def _without_shapes(urdf: str) -> str:
+    """The URDF with nothing but links and joints, every link kept as a body of its own, for MuJoCo."""
+    root = ElementTree.fromstring(urdf)
+    for link in root.iter("link"):
+        for child in list(link):
+            link.remove(child)
+    settings = ElementTree.SubElement(root, "mujoco")
+    compiler = {"fusestatic": "false", "boundmass": "0.001", "boundinertia": "0.00001"}
+    ElementTree.SubElement(settings, "compiler", compiler)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _velocity_limits(urdf: str, profile: RobotProfile) -> np.ndarray:
+    limits = {
+        joint.get("name"): float(limit.get("velocity", "nan"))
+        for joint in ElementTree.fromstring(urdf).iter("joint")
+        if (limit := joint.find("limit")) is not None
+    }
+    missing = [name for name in profile.joints if not limits.get(name, np.nan) > 0]
+    if missing:
+        raise ConfigError(f"{profile.urdf}: no velocity limit for {', '.join(missing)}; add it to the robot description")
+    return np.array([limits[name] for name in profile.joints])
+
+
+@functools.lru_cache(maxsize=16)
+def _nodes(segments: int) -> np.ndarray:
+    """Chebyshev points in [0, 1], where interpolation by one polynomial is stable."""
+    return (1 - np.cos(np.pi * np.arange(segments + 1) / segments)) / 2
+
+
+def _interpolation(nodes: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """(len(s), len(nodes)) barycentric weights of the polynomial through Chebyshev `nodes`, evaluated at `s`."""
+    weights = (-1.0) ** np.arange(len(nodes))
+    weights[[0, -1]] *= 0.5
+    distance = s[:, None] - nodes
+    exact = np.abs(distance) < 1e-12
+    terms = weights / np.where(exact, 1.0, distance)
+    matrix = terms / terms.sum(axis=1, keepdims=True)
+    rows = exact.any(axis=1)
+    matrix[rows] = exact[rows]
+    return matrix
+
+
+def _time_law(speed: float, acceleration: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times and path fractions from 0 to 1 with smooth ramps; speed and acceleration as fractions of the path a second."""
+    speed = min(speed, float(np.sqrt(acceleration)))
+    ramp = speed / acceleration
+    duration = 1.0 / speed + ramp
+    times = np.linspace(0.0, duration, max(2, int(np.ceil(duration / SAMPLE_PERIOD)) + 1))[1:]
+
+    def ramp_up(t: np.ndarray) -> np.ndarray:
+        u = np.clip(t / ramp, 0.0, 1.0)
+        return speed * (ramp * (u**3 - u**4 / 2) + np.maximum(t - ramp, 0.0))
+
+    s = np.where(times < duration / 2, ramp_up(times), 1.0 - ramp_up(duration - times))
+    return times, s

@@ -1,0 +1,59 @@
+"""What a process of this package needs in its environment, and where its executables are. Imports no rclpy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from robot_finetune.config import ConfigError, share_path
+
+PACKAGE = "robot_finetune"
+OLD_DISTRIBUTIONS = ("humble", "iron", "jazzy")
+"""Where Fast DDS reads its profiles from the file in FASTRTPS_DEFAULT_PROFILES_FILE; later from FASTDDS_..."""
+DOMAINS = range(1, 102)
+"""Domains whose ports stay below Linux's ephemeral ones; 0 is everybody's default."""
+
+
+def missing_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """What any node process needs and the environment `base` does not say.
+
+    Images need the larger shared-memory segment of config/fastdds_shm.xml; numerical libraries keep to one thread a
+    process, since several processes share the computer.
+    """
+    library = "FASTRTPS" if base.get("ROS_DISTRO") in OLD_DISTRIBUTIONS else "FASTDDS"
+    needed = {
+        f"{library}_DEFAULT_PROFILES_FILE": str(share_path("config", "fastdds_shm.xml")),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {name: value for name, value in needed.items() if name not in base}
+
+
+def node_environment(domain_id: int | None = None) -> dict[str, str]:
+    """This process's environment for nodes that it starts itself: they are found on this computer only.
+
+    domain_id: given, it replaces ROS_DOMAIN_ID.
+    """
+    environment = {**os.environ, **missing_environment(os.environ)}
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if domain_id is not None:
+        environment["ROS_DOMAIN_ID"] = str(domain_id)
+    return environment
+
+
+def free_domain() -> int:
+    """The ROS domain of the environment, or one that belongs to this process."""
+    given = os.environ.get("ROS_DOMAIN_ID", "")
+    return int(given) if given.isdigit() else DOMAINS[os.getpid() % len(DOMAINS)]
+
+
+def executable(name: str) -> Path:
+    """Where the build installed the executable of a node. Raises ConfigError if it is not there."""
+    sourced = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    for prefix in [*filter(None, sourced), sys.prefix]:
+        path = Path(prefix, "lib", PACKAGE, name)
+        if path.is_file():
+            return path
+    raise ConfigError(f"executable {name} is not installed: run `make build`, or source the workspace's setup file")

@@ -1,0 +1,82 @@
+"""A gripper behind a position controller: a Float64 joint position out, its finger joint in `joint_states` back.
+
+A finger that stops on an object never reaches the commanded position, so the end of a motion is seen in the
+measurement: the joint rests. What rests short of the goal holds something, or is held.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from rclpy.node import Node
+from std_msgs.msg import Float64
+
+from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.profile import GripperConfig
+from robot_finetune.ros.qos import COMMAND
+from robot_finetune.ros.trajectory_arm import STATE_TIMEOUT, JointStates
+from robot_finetune.ros.waiting import Check, no_check, require_listener
+
+REST_BAND = 0.01
+"""Fingers rest while their opening varies by less than this ..."""
+REST_TIME = 0.1
+"""... for this long [s, robot time]."""
+REACTION_TIME = 0.5
+"""A joint that neither moves nor is at its goal may still be about to start, for this long [s]."""
+AT_GOAL = 0.03
+"""An opening this close to the commanded one is there."""
+
+
+class GripperClient:
+    """Implements `interfaces.Gripper` on a position command topic and joint states."""
+
+    def __init__(
+        self, node: Node, states: JointStates, config: GripperConfig, topic: str, check: Check = no_check
+    ) -> None:
+        self._states = states
+        self._config = config
+        self._check = check
+        self._publisher = node.create_publisher(Float64, topic, COMMAND)
+
+    def opening(self) -> float:
+        """Newest measured opening, 0 closed to 1 open. Raises RobotError if it is missing or stale."""
+        return self._normalised(float(self._states.positions([self._config.joint])[0]))
+
+    def command(self, opening: float) -> float:
+        """Drive to `opening` (0..1) and return the opening at which the fingers rest.
+
+        Raises RobotError if they still move after the profile's time-out.
+        """
+        require_listener(
+            self._publisher, STATE_TIMEOUT, "is the gripper controller (or sim_cell) running?", self._check
+        )
+        config = self._config
+        initial = self.opening()
+        begin = stamp = self._states.stamp(config.joint)
+        goal = float(np.clip(opening, 0.0, 1.0))
+        position = config.closed_position + goal * (config.open_position - config.closed_position)
+        self._publisher.publish(Float64(data=position))
+        recent: deque[tuple[float, float]] = deque()
+        while stamp - begin <= config.timeout:
+            measured, stamp = self._states.wait_newer(config.joint, stamp, self._check)
+            recent.append((stamp, self._normalised(measured)))
+            if self._rests(recent, begin, initial, goal):
+                return recent[-1][1]
+        raise RobotError(
+            f"gripper joint {config.joint} still moves {config.timeout:.1f} s after its command: check its controller"
+        )
+
+    def _rests(self, recent: deque[tuple[float, float]], begin: float, initial: float, goal: float) -> bool:
+        stamp, opening = recent[-1]
+        while len(recent) > 2 and recent[1][0] <= stamp - REST_TIME:
+            recent.popleft()
+        openings = [item[1] for item in recent]
+        if stamp - recent[0][0] < REST_TIME or max(openings) - min(openings) > REST_BAND:
+            return False
+        started = abs(opening - initial) > AT_GOAL or abs(opening - goal) < AT_GOAL
+        return started or stamp - begin >= REACTION_TIME
+
+    def _normalised(self, position: float) -> float:
+        stroke = self._config.open_position - self._config.closed_position
+        return float(np.clip((position - self._config.closed_position) / stroke, 0.0, 1.0))

@@ -1,0 +1,36 @@
+"""Quality of service of every topic, by what the topic is for."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+
+SENSOR = qos_profile_sensor_data
+"""Camera images, and every subscription to sensors: best effort hears reliable and best-effort publishers alike."""
+
+NEWEST = QoSProfile(depth=2, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Subscriptions that want the present state: joint states (two publishers, arm and gripper) and observations."""
+
+COMMAND = QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+"""Trajectories, gripper commands, joint states, diagnostics."""
+
+CLOCK = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""/clock, as rclpy subscribes to it."""
+
+
+def _kept(depth: int) -> QoSProfile:
+    return QoSProfile(
+        depth=depth,
+        history=HistoryPolicy.KEEP_LAST,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+LATCHED = _kept(1)
+"""trainer_status, model_update: who comes late gets the newest."""
+
+EPISODE = _kept(16)
+"""policy_status, grasp_outcome, episode_summary: every phase and result arrives, also at a restarted node."""
+
+STEP = _kept(64)
+"""policy_step: a restarted logger gets the steps of the last episodes."""

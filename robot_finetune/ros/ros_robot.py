@@ -1,0 +1,100 @@
+"""The devices of one cell over ROS topics: the same `interfaces.Robot` as in process, for the simulated cell and an
+arm."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from robot_finetune.robot.interfaces import Frame, Robot, RobotError
+from robot_finetune.robot.joint_arm import JointArm
+from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.ros.conversions import image_to_rgb, to_seconds
+from robot_finetune.ros.gripper_client import GripperClient
+from robot_finetune.ros.qos import NEWEST
+from robot_finetune.ros.trajectory_arm import JointStates, TopicJointDriver
+from robot_finetune.ros.waiting import Check, RosClock, no_check, wait_for
+
+OBSERVATION_TOPIC = "observation"
+
+
+class RosCamera:
+    """Implements `interfaces.Camera` on the camera node's network images, which carry the stamps of the raw ones."""
+
+    def __init__(self, node: Node, clock: RosClock, timeout: float, check: Check = no_check) -> None:
+        """timeout: wall seconds without a new image after which the camera counts as dead."""
+        self._condition = threading.Condition()
+        self._clock = clock
+        self._timeout = timeout
+        self._check = check
+        self._newest: Image | None = None
+        self._subscription = node.create_subscription(Image, OBSERVATION_TOPIC, self._store, NEWEST)
+
+    def frame(self) -> Frame:
+        """An image taken after the call: newer than the clock and than any image seen before it. Raises RobotError."""
+        after = self._clock.now()
+        with self._condition:
+            before = self._newest
+            after = max(after, self._stamp(before))
+            wait_for(self._condition, lambda: self._stamp(self._newest) > after, self._timeout, self._check)
+            message = self._newest
+        if message is not None and self._stamp(message) > after:
+            return Frame(image_to_rgb(message), self._stamp(message))
+        topic, seconds = self._subscription.topic_name, f"{self._timeout:.1f} s"
+        if message is not before and message is not None:
+            late = after - self._stamp(message)
+            raise RobotError(
+                f"images on {topic} are stamped {late:.1f} s behind the clock of this node: synchronise the clocks"
+            )
+        raise RobotError(
+            f"no image on {topic} for {seconds}: are the camera driver (or sim_cell) and the camera node running?"
+        )
+
+    def _store(self, message: Image) -> None:
+        with self._condition:
+            self._newest = message
+            self._condition.notify_all()
+
+    @staticmethod
+    def _stamp(message: Image | None) -> float:
+        return -1.0 if message is None else to_seconds(message.header.stamp)
+
+
+def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check) -> Robot:
+    """The robot of `profile` on the topics of `node`, which another thread spins. `check` interrupts waits by
+    raising.
+    """
+    clock = RosClock(node, check=check)
+    states = JointStates(node, profile.joint_states_topic)
+    driver = TopicJointDriver(node, states, profile.joints, profile.arm_topic)
+    arm = JointArm(driver, Kinematics(profile), clock, profile)
+    gripper = GripperClient(node, states, profile.gripper, profile.gripper_topic, check)
+    return Robot(arm, gripper, RosCamera(node, clock, profile.camera.timeout, check), clock)
+
+
+def wait_until_ready(robot: Robot, timeout: float, check: Check, waiting: Callable[[str], object]) -> None:
+    """Wait until every device of `robot` answers. Raises RobotError, naming the topic, after `timeout` wall seconds.
+
+    waiting: called with what is still missing, once for each cause.
+    """
+    deadline = time.monotonic() + timeout
+    told = ""
+    while True:
+        try:
+            robot.clock.sleep(0.01)
+            robot.arm.joint_positions()
+            robot.gripper.opening()
+            robot.camera.frame()
+            return
+        except RobotError as error:
+            check()
+            if time.monotonic() > deadline:
+                raise
+            if str(error) != told:
+                told = str(error)
+                waiting(told)

@@ -1,0 +1,70 @@
+"""The life of a node process: start, spin, end; exit code 0 on SIGINT or SIGTERM, 1 and one line on an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
+
+from robot_finetune.config import ConfigError
+from robot_finetune.robot.interfaces import RobotError
+
+START_ERRORS: tuple[type[Exception], ...] = (ConfigError, RobotError, OSError, ParameterException)
+"""What a user can cure: reported in one line. Anything else is a defect of the program and keeps its traceback."""
+
+RCLError: Any = rclpy_implementation.RCLError
+
+_failures: list[str] = []
+
+
+def run_node(
+    factory: Callable[[], Node], args: Sequence[str] | None = None, errors: tuple[type[Exception], ...] = ()
+) -> int:
+    """Create a node and spin it until it ends. Returns the exit code of the process.
+
+    factory: creates the node; with a method `close()`, that is called at the end (threads are joined there).
+    errors: exceptions of the factory that are, besides START_ERRORS, reported in one line.
+    """
+    try:
+        rclpy.init(args=list(args) if args is not None else None)
+    except Exception as error:  # arguments that rcl cannot parse
+        return _report(error)
+    node = None
+    try:
+        node = factory()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (*START_ERRORS, *errors) as error:
+        return _report(error)
+    except RCLError as error:
+        if node is None:
+            return _report(error)
+        if rclpy.ok():  # not merely a publisher that the shutdown has just invalidated
+            raise
+    finally:
+        if node is not None and hasattr(node, "close"):
+            node.close()
+        rclpy.try_shutdown()
+    return 1 if _failures else 0
+
+
+def fail(node: Node, error: BaseException | str) -> None:
+    """End the process with exit code 1 and one line that says why; for worker threads of a node."""
+    _failures.append(str(error))
+    node.get_logger().fatal(str(error))
+    rclpy.try_shutdown()
+
+
+def _report(error: BaseException) -> int:
+    line = " ".join(str(error).split()) or type(error).__name__
+    print(f"error: {line}", file=sys.stderr, flush=True)
+    return 1

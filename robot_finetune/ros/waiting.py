@@ -1,0 +1,84 @@
+"""Waits of a worker thread for what callbacks store: bounded in wall time, so that a dead driver never blocks a robot.
+
+Callbacks run on the executor's thread and only store a message and notify; the worker thread waits here. Every wait
+calls `check`, which raises to interrupt it (emergency stop, shutdown).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.clock import ClockType
+from rclpy.node import Node
+
+from robot_finetune.robot.interfaces import RobotError
+
+POLL = 0.1
+"""Longest wall time [s] between two calls of `check` while a message is awaited."""
+CLOCK_POLL = 0.002
+"""Wall time [s] between two looks at a simulated clock."""
+
+Check = Callable[[], None]
+
+
+def no_check() -> None:
+    """Interrupts nothing."""
+
+
+def wait_for(
+    condition: threading.Condition, ready: Callable[[], bool], timeout: float, check: Check = no_check
+) -> bool:
+    """Wait until `ready()` holds, at most `timeout` wall seconds; the caller holds `condition`. Returns `ready()`."""
+    deadline = time.monotonic() + timeout
+    while not ready():
+        check()
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        condition.wait(min(left, POLL))
+    return True
+
+
+def require_listener(publisher: Any, timeout: float, cure: str, check: Check = no_check) -> None:
+    """Raise RobotError unless somebody subscribes to `publisher` within `timeout` wall seconds."""
+    deadline = time.monotonic() + timeout
+    while publisher.get_subscription_count() == 0:
+        check()
+        if time.monotonic() > deadline:
+            raise RobotError(f"nobody listens on {publisher.topic_name}: {cure}")
+        time.sleep(0.01)
+
+
+class RosClock:
+    """The robot's clock: the node's own, simulated where the parameter use_sim_time is set."""
+
+    def __init__(self, node: Node, timeout: float = 2.0, check: Check = no_check) -> None:
+        """timeout: wall seconds for which a simulated clock may stand still while it is slept on."""
+        self._clock = node.get_clock()
+        self._timeout = timeout
+        self._check = check
+
+    @property
+    def simulated(self) -> bool:
+        return self._clock.clock_type == ClockType.ROS_TIME and bool(getattr(self._clock, "ros_time_is_active", False))
+
+    def now(self) -> float:
+        """Robot time [s]; 0 before the first /clock of a simulation."""
+        return self._clock.now().nanoseconds * 1e-9
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until `now` has advanced by `seconds`. Raises RobotError if a simulated clock stands still."""
+        poll = CLOCK_POLL if self.simulated else POLL
+        seen = start = self.now()
+        end = start + seconds
+        changed = time.monotonic()
+        while (now := self.now()) < end:
+            self._check()
+            if now != seen:
+                seen, changed = now, time.monotonic()
+            elif time.monotonic() - changed > self._timeout:
+                raise RobotError(f"no /clock for {self._timeout:.1f} s: is sim_cell running?")
+            time.sleep(max(0.0, min(poll, end - now)) if not self.simulated else poll)

@@ -1,0 +1,68 @@
+"""What a session is asked to do, kept in its folder as session.yaml so that it can be resumed and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robot_finetune.config import ConfigError, from_mapping, from_yaml, setting, to_mapping
+from robot_finetune.data.atomic_file import atomic_file
+
+SESSION_FILE = "session.yaml"
+SEED_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """The arguments of a session."""
+
+    robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
+    variation: str = setting("offset_gripper_10cm", "state of the cell: a name in config/variations or a YAML file")
+    grasps: int = setting(200, "grasps to learn from", low=1, high=100_000)
+    before: int = setting(100, "grasps that measure the first policy", low=0, high=10_000)
+    after: int = setting(100, "grasps that measure the newest policy at the end", low=0, high=10_000)
+    seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)
+    policy: str = setting("", "checkpoint folder to start from; empty: the shipped base policy")
+    real_time_factor: float = setting(0.0, "speed of the simulated cell; 0: as fast as it can", low=0.0, high=100.0)
+    image_check: float = setting(
+        10.0, "how long images are timed while the robot rests", unit="s", low=0.0, high=600.0
+    )
+    params_file: str = setting("", "ROS parameter file that is read after the package's own")
+
+
+@dataclass(frozen=True)
+class SessionHead:
+    """session.yaml: the options of a session, and what they meant when it began."""
+
+    options: SessionOptions = setting(SessionOptions)
+    started: str = setting("", "local date and time of the first start")
+    base_version: int = setting(0, "version of the policy that the session began with", low=0)
+    base_parent: int = setting(0, "version that it was trained from", low=0)
+    base_sha256: str = setting("", "hash of its weights")
+    variation: str = setting("base", "name of the variation, as in the episodes")
+    description: str = setting("", "what the variation changes")
+    operator_note: str = setting("", "what a person changes on a real cell")
+
+
+def write_head(folder: Path, head: SessionHead) -> None:
+    """Write DIR/session.yaml. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(folder / SESSION_FILE) as stream:
+        stream.write(yaml.safe_dump(to_mapping(head), sort_keys=False, allow_unicode=True).encode())
+
+
+def read_head(folder: Path) -> SessionHead:
+    """Read DIR/session.yaml. Raises ConfigError where DIR holds no session."""
+    if not (folder / SESSION_FILE).is_file():
+        raise ConfigError(f"{folder}: no session there ({SESSION_FILE} is missing); give the --out folder of a session")
+    return from_yaml(SessionHead, folder / SESSION_FILE)
+
+
+def merge_options(given: Mapping[str, Any], stored: SessionOptions | None = None) -> SessionOptions:
+    """The options of a command line (None where not given) over the stored ones or the defaults. Raises ConfigError."""
+    chosen = {key: value for key, value in given.items() if value is not None}
+    return from_mapping(SessionOptions, {**(to_mapping(stored) if stored else {}), **chosen}, "session")

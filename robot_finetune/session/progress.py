@@ -1,0 +1,116 @@
+"""The live view of a session: one block that is redrawn on a terminal, plain lines every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TextIO
+
+from robot_finetune.stats import Proportion
+
+REDRAW = (0.25, 5.0)
+"""Wall seconds between two views: on a terminal, and elsewhere."""
+BAR = 24
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown. per_minute, seconds_left, loss: None where unknown. note: what an operator should know."""
+
+    title: str = ""
+    phase: str = ""
+    done: int = 0
+    target: int = 0
+    success: Proportion = Proportion(0, 0)
+    recent: Proportion = Proportion(0, 0)
+    before: Proportion = Proportion(0, 0)
+    version: int = 0
+    trainer: str = ""
+    updates: int = 0
+    loss: float | None = None
+    per_minute: float | None = None
+    seconds_left: float | None = None
+    elapsed: float = 0.0
+    note: str = ""
+
+    def block(self) -> list[str]:
+        """The view in a few lines."""
+        filled = round(BAR * self.done / self.target) if self.target else 0
+        bar = "█" * min(filled, BAR) + "░" * (BAR - min(filled, BAR))
+        success = f"{self.success}   last {self.recent.episodes}: {self.recent}" if self.success.episodes else "-"
+        if self.before.episodes:
+            success += f"   before: {self.before}"
+        lines = [
+            f"{self.title}  {self.phase}  {clock(self.elapsed)}",
+            f"  grasps   {bar} {self.done}/{self.target}  {self._pace()}",
+            f"  success  {success}",
+            f"  policy   version {self.version}   trainer: {self._training()}",
+        ]
+        return [*lines, f"  {self.note}"] if self.note else lines
+
+    def line(self) -> str:
+        """The view in one line."""
+        parts = [f"{self.phase} {self.done}/{self.target}", f"success {self.success}", f"version {self.version}"]
+        parts += [self._training(), self._pace(), self.note]
+        return ", ".join(part for part in parts if part)
+
+    def _training(self) -> str:
+        loss = "" if self.loss is None else f", loss {self.loss:.3f}"
+        return f"{self.updates} updates{loss}{f', {self.trainer}' if self.trainer else ''}"
+
+    def _pace(self) -> str:
+        pace = "" if self.per_minute is None else f"{self.per_minute:.0f} grasps a minute"
+        left = "" if self.seconds_left is None else f"{clock(self.seconds_left)} left"
+        return ", ".join(part for part in (pace, left) if part)
+
+
+def clock(seconds: float) -> str:
+    """A duration as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Writes views and lines to a text stream; on a terminal the view stays below the lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._shown: list[str] = []
+        self._next = 0.0
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self._erase()
+        self._stream.write(f"{line}\n")
+        self._draw()
+
+    def show(self, view: View) -> None:
+        """Show a view if it is time for one."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + REDRAW[0 if self._live else 1]
+        if not self._live:
+            self._stream.write(f"{view.line()}\n")
+            self._stream.flush()
+            return
+        self._erase()
+        width = shutil.get_terminal_size().columns - 1
+        self._shown = [line[:width] for line in view.block()]
+        self._draw()
+
+    def clear(self) -> None:
+        """Take the view away."""
+        self._erase()
+        self._shown = []
+        self._next = 0.0
+
+    def _erase(self) -> None:
+        if self._shown:
+            self._stream.write(f"\x1b[{len(self._shown)}F\x1b[J")
+
+    def _draw(self) -> None:
+        self._stream.write("".join(f"{line}\n" for line in self._shown))
+        self._stream.flush()

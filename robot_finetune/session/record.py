@@ -1,0 +1,111 @@
+"""What a session's folder holds: its grasps, sorted into phases, and its versions. Needs no ROS.
+
+The phases follow from the episodes alone: `before` are the evaluating grasps of the first version ahead of any
+exploring one, `after` those behind the last exploring one with the version that acted at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot_finetune.data.episode_log import CorruptEpisode, read_episode
+from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.layout import EPISODES
+from robot_finetune.session.metrics import SessionMetrics, read_metrics
+from robot_finetune.session.options import SessionHead, read_head
+from robot_finetune.session.versions import VersionCard, session_versions
+from robot_finetune.stats import Proportion
+from robot_finetune.types import Episode
+
+EXPLORE, EVALUATE = "explore", "evaluate"
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """One grasp. Ids sort by time. decision_ms: wall time of each decision. path: the episode's file."""
+
+    episode_id: str
+    mode: str
+    version: int
+    success: bool
+    confidence: float = 1.0
+    contradiction: bool = False
+    end_reason: str = ""
+    decision_ms: tuple[float, ...] = ()
+    path: Path = Path()
+
+    @staticmethod
+    def of(episode: Episode, path: Path) -> Grasp:
+        """The grasp in a logged episode."""
+        times = tuple(float(value) for value in episode.meta.get("decision_ms", ()))
+        outcome = episode.outcome
+        judged = (outcome.success, outcome.confidence, outcome.contradiction, episode.end_reason)
+        return Grasp(episode.episode_id, episode.mode, episode.policy_version, *judged, times, path)
+
+
+@dataclass(frozen=True)
+class Phases:
+    """The grasps of a session in the order in which they were made; other: those of no phase."""
+
+    before: tuple[Grasp, ...] = ()
+    learning: tuple[Grasp, ...] = ()
+    after: tuple[Grasp, ...] = ()
+    other: tuple[Grasp, ...] = ()
+
+    @property
+    def all(self) -> tuple[Grasp, ...]:
+        """All grasps, by time."""
+        grasps = (*self.before, *self.learning, *self.after, *self.other)
+        return tuple(sorted(grasps, key=lambda grasp: grasp.episode_id))
+
+
+def success(grasps: Sequence[Grasp]) -> Proportion:
+    """Successes among grasps."""
+    return Proportion.of(grasp.success for grasp in grasps)
+
+
+def sort_into_phases(grasps: Sequence[Grasp], base_version: int) -> Phases:
+    """Which grasp belongs to which phase of a session that began with `base_version`."""
+    ordered = sorted(grasps, key=lambda grasp: grasp.episode_id)
+    learning = [grasp for grasp in ordered if grasp.mode == EXPLORE]
+    measured = [grasp for grasp in ordered if grasp.mode == EVALUATE]
+    first, last = (learning[0].episode_id, learning[-1].episode_id) if learning else ("~", "~")
+    before = [grasp for grasp in measured if grasp.episode_id < first and grasp.version == base_version]
+    late = [grasp for grasp in measured if grasp.episode_id > last]
+    after = [grasp for grasp in late if grasp.version == late[-1].version]
+    known = {grasp.episode_id for grasp in (*before, *learning, *after)}
+    other = [grasp for grasp in ordered if grasp.episode_id not in known]
+    return Phases(tuple(before), tuple(learning), tuple(after), tuple(other))
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """All that a session left. corrupt: one line for each episode file that cannot be read."""
+
+    folder: Path
+    head: SessionHead
+    metrics: SessionMetrics
+    phases: Phases
+    versions: tuple[VersionCard, ...]
+    corrupt: tuple[str, ...] = ()
+
+
+def read_grasps(folder: Path) -> tuple[list[Grasp], list[str]]:
+    """The grasps in DIR/episodes, and one line for each file that cannot be read."""
+    grasps, corrupt = [], []
+    for path in EpisodeStore(folder / EPISODES).paths():
+        try:
+            grasps.append(Grasp.of(read_episode(path), path))
+        except CorruptEpisode as error:
+            corrupt.append(str(error))
+    return grasps, corrupt
+
+
+def read_record(folder: Path) -> SessionRecord:
+    """Read a session's folder. Raises ConfigError where there is no session."""
+    head = read_head(folder)
+    grasps, corrupt = read_grasps(folder)
+    phases = sort_into_phases(grasps, head.base_version)
+    return SessionRecord(folder, head, read_metrics(folder), phases, tuple(session_versions(folder)), tuple(corrupt))

@@ -1,0 +1,70 @@
+"""summary.json: the figures of a session under the names that scripts rely on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from robot_finetune.session.metrics import write_json
+from robot_finetune.session.record import SessionRecord, success
+from robot_finetune.stats import percentile
+
+SUMMARY_FILE = "summary.json"
+
+
+def summarise(record: SessionRecord) -> dict[str, Any]:
+    """Plain data for JSON; what was not measured is null. Intervals are Wilson's, as fractions."""
+    head, metrics, phases = record.head, record.metrics, record.phases
+    decisions = [time for grasp in phases.all for time in grasp.decision_ms]
+    image = {key: metrics.image.get(key) for key in ("hz", "lost", "p50_ms", "p95_ms")}
+    return {
+        "variation": head.variation,
+        "seed": head.options.seed,
+        "grasps": len(phases.learning),
+        "grasps_per_minute": _rounded(metrics.grasps_per_minute),
+        "before": success(phases.before).summary(),
+        "after": success(phases.after).summary(),
+        "decision_ms": {"p50": _percentile(decisions, 50), "p95": _percentile(decisions, 95)},
+        "image": image,
+        "swap_ms": {"p50": _percentile(metrics.swap_ms, 50), "max": _percentile(metrics.swap_ms, 100)},
+        "versions": versions_table(record),
+        "set_up_s": _rounded(metrics.set_up_s),
+        "wall_s": _rounded(metrics.wall_s),
+        "ended": metrics.ended,
+    }
+
+
+def versions_table(record: SessionRecord) -> list[dict[str, Any]]:
+    """One row a version: version, parent, sha256, state, episodes and successes of all grasps that it chose.
+
+    state: `in use` acted last, `replaced` acted before, `unused` never acted, `damaged` has weights that fail their hash.
+    """
+    head, grasps = record.head, record.phases.all
+    cards = {head.base_version: (head.base_parent, head.base_sha256, True)}
+    cards |= {card.version: (card.parent, card.sha256, card.sound) for card in record.versions}
+    newest = grasps[-1].version if grasps else head.base_version
+    rows = []
+    for version, (parent, sha256, sound) in sorted(cards.items()):
+        own = success([grasp for grasp in grasps if grasp.version == version])
+        acted = "in use" if version == newest else "replaced" if own.episodes else "unused"
+        state = acted if sound else "damaged"
+        row = {"version": version, "parent": parent, "sha256": sha256, "state": state}
+        rows.append(row | {"episodes": own.episodes, "successes": own.successes})
+    return rows
+
+
+def write_summary(folder: Path, record: SessionRecord) -> dict[str, Any]:
+    """Write DIR/summary.json and return it. Raises OSError."""
+    summary = summarise(record)
+    write_json(folder / SUMMARY_FILE, summary)
+    return summary
+
+
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    return _rounded(percentile(values, percent))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 4)

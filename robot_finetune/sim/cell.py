@@ -1,0 +1,231 @@
+"""The simulated cell: arm, gripper, bin, objects and camera in MuJoCo, commanded as ros2_control commands an arm.
+
+Nothing here knows what a grasp is. `held` and `object_positions` are the truth: for tests, measurements and the scripted
+policy, never for a learning policy or a trainer.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import mujoco
+import numpy as np
+
+from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.sim import scene
+from robot_finetune.sim.objects import PlacedObject, random_scene
+from robot_finetune.sim.variations import Variation
+
+CHUNK = 0.02  # s between new set-points
+FINGER_SPEED = 0.2  # m/s
+PATH_TOLERANCE = 0.03  # rad; an arm that falls behind its set-points by more is stopped, as ros2_control does
+SETTLE = 0.1  # s in which newly placed objects come to rest
+HELD_HEIGHT = 0.05  # m above the bin's floor
+HELD_DISTANCE = 0.12  # m from the fingers
+
+
+class Cell:
+    """One simulated robot cell. Times in s, joints in rad, lengths in m, all in the arm's base frame.
+
+    A cell belongs to one thread; the rendering context too.
+    """
+
+    def __init__(self, profile: RobotProfile, variation: Variation = Variation(), seed: int = 0) -> None:
+        self.profile = profile
+        self.start_joints = Kinematics(profile).inverse(np.array(profile.start_pose))
+        self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
+        self._time = 0.0
+        self._seed, self._family = seed, "training"
+        self._build(variation)
+        self.reset(seed, at_start=True)
+
+    def reset(self, seed: int, family: str = "training", at_start: bool = False) -> None:
+        """New objects, settled, from `seed` and `family` (training or held_out).
+
+        Arm, fingers and time stay as they are, unless `at_start` puts the arm at the start pose, open and at rest; then
+        all that follows depends on the seed alone.
+        """
+        self._seed, self._family = seed, family
+        if at_start:
+            self._home()
+        wanted = self.variation.scene.objects
+        rng = np.random.default_rng([seed, sum(family.encode())])
+        center, floor = self.profile.bin_center, self.profile.floor_z
+        self._objects = random_scene(rng, family, wanted.family, wanted.count, center, floor)
+        scene.place_objects(self._model, self._data, self._objects, wanted.alpha)
+        kept = self._data.qpos[self._robot_qpos].copy(), self._data.qvel[self._robot_dofs].copy()
+        act, time = self._data.act.copy(), self._data.time
+        self._data.ctrl[:] = 0.0
+        mujoco.mj_step(self._model, self._data, round(SETTLE / scene.TIMESTEP))
+        self._data.qpos[self._robot_qpos], self._data.qvel[self._robot_dofs] = kept
+        self._data.act[:], self._data.time = act, time
+        mujoco.mj_forward(self._model, self._data)
+
+    @property
+    def variation(self) -> Variation:
+        return self._variation
+
+    def set_variation(self, variation: Variation) -> None:
+        """Change the cell to `variation`; arm, fingers and time stay, the bin is filled again from the last seed."""
+        if variation == self._variation:
+            return
+        qpos, act = self._data.qpos[self._robot_qpos].copy(), self._data.act.copy()
+        finger_target = self._finger_target
+        self._time += self._data.time
+        self._build(variation)
+        self._data.qpos[self._robot_qpos], self._data.act[:] = qpos, act
+        self._finger_target = finger_target
+        self._hold(self.joint_positions)
+        self.reset(self._seed, self._family)
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` of the cell's time pass; below a physics step (4 ms) they are saved up."""
+        self._wanted += seconds
+        while (steps := round((self._wanted - self._data.time) / scene.TIMESTEP)) > 0:
+            steps = min(steps, round(CHUNK / scene.TIMESTEP))
+            self._set_points(steps * scene.TIMESTEP)
+            mujoco.mj_step(self._model, self._data, steps)
+            self._check_path()
+
+    def send(self, trajectory: JointTrajectory) -> None:
+        """Follow `trajectory` from the present set-point on; replaces any other."""
+        now = self._data.time
+        times = np.concatenate(([0.0], trajectory.times)) + now
+        positions = np.vstack((self._reference(now), trajectory.positions))
+        speeds = np.zeros_like(positions)
+        if len(times) > 2:  # the servo's damping is made up for between start and end
+            speeds[1:-1] = (positions[2:] - positions[:-2]) / (times[2:] - times[:-2])[:, None]
+        self._times, self._positions = times, positions
+        self._leads = positions + scene.ARM_DAMPING_RATIO * speeds
+
+    def command_gripper(self, opening: float) -> None:
+        """Drive the fingers towards `opening` (0 closed, 1 open)."""
+        config = self.profile.gripper
+        share = min(max(opening, 0.0), 1.0)
+        self._finger_target = config.closed_position + share * (config.open_position - config.closed_position)
+
+    @property
+    def time(self) -> float:
+        """Time since the cell was made [s]."""
+        return self._time + self._data.time
+
+    @property
+    def joint_positions(self) -> np.ndarray:
+        """(7,) measured arm joints [rad]."""
+        return self._data.qpos[self._arm_qpos].copy()
+
+    @property
+    def joint_velocities(self) -> np.ndarray:
+        """(7,) measured arm joint velocities [rad/s]."""
+        return self._data.qvel[self._arm_dofs].copy()
+
+    @property
+    def finger_position(self) -> float:
+        """Position of the gripper's joint [m], 0 closed."""
+        return float(self._data.qpos[self._finger_qpos])
+
+    @property
+    def busy(self) -> bool:
+        """Whether the arm follows a trajectory or the fingers move."""
+        fingers = abs(self._data.qvel[self._finger_dof]) > 1e-3 or self._data.act[-1] != self._finger_target
+        return bool(self._data.time < self._times[-1] or fingers)
+
+    def render(self, width: int | None = None, height: int | None = None) -> np.ndarray:
+        """uint8 RGB (height, width, 3) of the camera, in the profile's size unless given; the opening angle stays."""
+        size = (width or self.profile.camera.width, height or self.profile.camera.height)
+        renderer = self._renderers.get(size)
+        if renderer is None:
+            renderer = self._renderers[size] = mujoco.Renderer(self._model, size[1], size[0], max_geom=200)
+            for flag in (mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX, mujoco.mjtRndFlag.mjRND_HAZE):
+                renderer.scene.flags[flag] = 0
+            renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.variation.scene.light.shadows
+        renderer.update_scene(self._data, "camera", self._view)
+        return np.asarray(renderer.render())
+
+    def close(self) -> None:
+        """Give the rendering contexts back."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def held(self) -> bool:
+        """Truth: whether an object is off the bin's floor and at the fingers."""
+        fingers = self._data.xpos[self._fingers].mean(axis=0) + [0.0, 0.0, -0.06]
+        for position in self.object_positions():
+            near = np.linalg.norm(position - fingers) < HELD_DISTANCE
+            if near and position[2] > self.profile.floor_z + HELD_HEIGHT:
+                return True
+        return False
+
+    def object_positions(self) -> np.ndarray:
+        """Truth: (count, 3) centres of the objects [m]."""
+        return self._data.xpos[self._slots].copy()
+
+    def objects(self) -> list[PlacedObject]:
+        """Truth: the objects where they are now."""
+        places = zip(self._objects, self._slots, strict=True)
+        return [PlacedObject(o.shape, self._data.xpos[b].copy(), self._data.xquat[b].copy()) for o, b in places]
+
+    def _build(self, variation: Variation) -> None:
+        self.close()
+        self._variation = variation
+        profile, model = self.profile, scene.build_model(self.profile, variation)
+        self._model, self._data = model, mujoco.MjData(model)
+        self._arm_qpos = np.array([model.joint(name).qposadr[0] for name in profile.joints])
+        self._arm_dofs = np.array([model.joint(name).dofadr[0] for name in profile.joints])
+        self._finger_qpos = int(model.joint(profile.gripper.joint).qposadr[0])
+        self._finger_dof = int(model.joint(profile.gripper.joint).dofadr[0])
+        slots = range(variation.scene.objects.count)
+        self._slots = np.array([model.body(f"object_{i}").id for i in slots])
+        self._fingers = np.array([model.body(name).id for name in ("left_finger", "right_finger")])
+        first = model.joint("object_0")
+        self._robot_qpos, self._robot_dofs = slice(0, first.qposadr[0]), slice(0, first.dofadr[0])
+        self._view = mujoco.MjvOption()
+        self._view.geomgroup[:] = 0
+        self._view.geomgroup[scene.VISUAL_GROUP] = 1
+        self._home()
+
+    def _home(self) -> None:
+        """The arm at its start pose and the gripper open, at rest."""
+        self._time += self._data.time
+        mujoco.mj_resetData(self._model, self._data)
+        self._data.qpos[self._arm_qpos] = self.start_joints
+        self.command_gripper(1.0)
+        fingers = [self._finger_qpos, self._finger_qpos + 1]
+        self._data.qpos[fingers] = self._finger_target
+        self._data.act[:] = [*self.start_joints, self._finger_target]
+        self._wanted = 0.0
+        self._hold(self.start_joints)
+
+    def _hold(self, positions: np.ndarray) -> None:
+        self._times = np.array([self._data.time])
+        self._positions = self._leads = positions[None].copy()
+
+    def _reference(self, time: float) -> np.ndarray:
+        """Where the arm's joints should be at `time`."""
+        return _interpolate(self._times, self._positions, time)
+
+    def _set_points(self, duration: float) -> None:
+        """Rates that bring the servos' set-points evenly to where they should be after `duration`."""
+        goal = _interpolate(self._times, self._leads, self._data.time + duration)
+        self._data.ctrl[:-1] = (goal - self._data.act[:-1]) / duration
+        reach = FINGER_SPEED * duration
+        self._data.ctrl[-1] = min(max(self._finger_target - self._data.act[-1], -reach), reach) / duration
+
+    def _check_path(self) -> None:
+        behind = self._data.qpos[self._arm_qpos] - self._reference(self._data.time)
+        if np.abs(behind).max() > PATH_TOLERANCE:
+            self._hold(self.joint_positions)
+
+
+def _interpolate(times: np.ndarray, values: np.ndarray, time: float) -> np.ndarray:
+    """Row of `values` at `time`, linear between rows and constant outside."""
+    i = int(np.searchsorted(times, time))
+    if i == 0 or i == len(times):
+        return values[min(i, len(times) - 1)]
+    share = (time - times[i - 1]) / (times[i] - times[i - 1])
+    return values[i - 1] + share * (values[i] - values[i - 1])

@@ -1,0 +1,159 @@
+"""Random rigid objects: their shapes, colours and resting poses, all from a seed.
+
+Two families with the same kinds of shape, so that a policy can be tested on objects it was never trained on: the held-out
+family is more elongated or bigger, and its hues lie between those of the training family.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+import numpy as np
+
+DENSITY = 400.0  # kg/m3
+SPAWN_RADIUS = 0.115  # m, of object centres around the bin's centre
+GRASPABLE = (0.02, 0.062)  # m, width between the fingers
+CLEARANCE = 0.012  # m between objects when they are put down, as far as there is room
+
+MIXED_KINDS = ("box", "cylinder", "capsule", "ellipsoid")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Ranges of a family: narrow half-width and half-length of an object [m], and colours."""
+
+    half_width: tuple[float, float]
+    aspect: tuple[float, float]
+    hue_shift: float
+    saturation: tuple[float, float]
+    value: tuple[float, float]
+
+
+FAMILIES = {
+    "training": Family((0.013, 0.025), (1.0, 1.7), 0.0, (0.6, 1.0), (0.55, 1.0)),
+    "held_out": Family((0.012, 0.029), (1.7, 2.4), 1 / 12, (0.45, 0.9), (0.45, 0.95)),
+}
+LARGEST_HALF_LENGTH = 0.045  # m
+HUES, HUE_SPREAD = 6, 0.02
+
+
+@dataclass(frozen=True)
+class ObjectShape:
+    """kind: box, cylinder, capsule, ellipsoid or bottle. half: (3,) half extents [m] along its own axes, the body only.
+
+    Round kinds have their axis along z. neck: half extents (radius, half length) of a bottle's neck beyond +z, or zeros.
+    """
+
+    kind: str
+    half: tuple[float, float, float]
+    color: tuple[float, float, float]
+    neck: tuple[float, float] = (0.0, 0.0)
+
+    def extent(self, rotation: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """Half widths of the body along unit directions (..., 3) of the world, for its (3, 3) rotation."""
+        local = np.abs(direction @ rotation)
+        half = np.array(self.half)
+        if self.kind == "box":
+            return local @ half
+        if self.kind == "ellipsoid":
+            return np.sqrt((local**2) @ half**2)
+        across = np.sqrt(np.maximum(0.0, 1.0 - local[..., 2] ** 2))
+        if self.kind == "capsule":
+            return half[0] + (half[2] - half[0]) * local[..., 2]
+        return half[0] * across + half[2] * local[..., 2]
+
+    @property
+    def radius(self) -> float:
+        """Radius of a ball around the centre that holds the whole object [m]."""
+        length = self.half[2] + 2 * self.neck[1]
+        if self.kind in ("box", "cylinder", "bottle"):
+            return float(np.hypot(np.hypot(*self.half[:2]) if self.kind == "box" else self.half[0], length))
+        return float(max(*self.half, length))
+
+
+@dataclass(frozen=True)
+class PlacedObject:
+    """position: (3,) of the centre [m], base frame. quaternion: (4,) w, x, y, z."""
+
+    shape: ObjectShape
+    position: np.ndarray
+    quaternion: np.ndarray
+
+
+def random_scene(
+    rng: np.random.Generator, family: str, kinds: str, count: int, center: tuple[float, float], floor_z: float
+) -> list[PlacedObject]:
+    """`count` objects of a family (training, held_out) and kinds (mixed, bottles) resting on the bin's floor, apart."""
+    if family not in FAMILIES:
+        raise ValueError(f"unknown object family {family!r}: there are {', '.join(FAMILIES)}")
+    placed: list[PlacedObject] = []
+    for _ in range(count):
+        shape = random_shape(rng, FAMILIES[family], kinds)
+        quaternion, height = _resting(rng, shape)
+        reach = _footprint(shape, quaternion)
+        for attempt in range(200):
+            angle, distance = rng.uniform(-np.pi, np.pi), SPAWN_RADIUS * np.sqrt(rng.random())
+            spot = np.array([center[0] + distance * np.cos(angle), center[1] + distance * np.sin(angle), floor_z + height])
+            room = min((_room(spot, reach, other) for other in placed), default=1.0)
+            if room > CLEARANCE * max(0.0, 1.0 - attempt / 100):
+                break
+        else:
+            spot[2] += 0.07  # no room left: falls on top of the others
+        placed.append(PlacedObject(shape, spot, quaternion))
+    return placed
+
+
+def random_shape(rng: np.random.Generator, family: Family, kinds: str) -> ObjectShape:
+    """One object of a family; `kinds` is mixed or bottles."""
+    hue = (rng.integers(HUES) / HUES + family.hue_shift + rng.uniform(-HUE_SPREAD, HUE_SPREAD)) % 1.0
+    color = colorsys.hsv_to_rgb(hue, rng.uniform(*family.saturation), rng.uniform(*family.value))
+    kind = "bottle" if kinds == "bottles" else MIXED_KINDS[rng.integers(len(MIXED_KINDS))]
+    width = rng.uniform(*family.half_width)
+    length = min(width * rng.uniform(*family.aspect), LARGEST_HALF_LENGTH)
+    if kind == "box":
+        return ObjectShape(kind, (width, length, rng.uniform(0.012, 0.025)), color)
+    if kind == "ellipsoid":
+        return ObjectShape(kind, (width, length, rng.uniform(0.014, 0.022)), color)
+    if kind == "bottle":
+        width = rng.uniform(0.014, 0.022) if family.hue_shift == 0 else rng.uniform(0.012, 0.025)
+        neck = (width * rng.uniform(0.35, 0.5), rng.uniform(0.008, 0.012))
+        return ObjectShape(kind, (width, width, max(1.4 * width, min(length * 1.2, 0.042))), color, neck)
+    return ObjectShape(kind, (width, width, max(length, 1.15 * width) if kind == "capsule" else length), color)
+
+
+def mass_properties(shape: ObjectShape) -> tuple[float, np.ndarray]:
+    """Mass [kg] and principal moments of inertia (3,) [kg m2] about the body's centre (a bottle's neck is left out)."""
+    x, y, z = shape.half
+    if shape.kind == "box":
+        mass, squares = 8 * x * y * z * DENSITY, np.array([y * y + z * z, x * x + z * z, x * x + y * y]) / 3
+    elif shape.kind == "ellipsoid":
+        mass, squares = 4 / 3 * np.pi * x * y * z * DENSITY, np.array([y * y + z * z, x * x + z * z, x * x + y * y]) / 5
+    else:  # a capsule as the cylinder of its length
+        mass = 2 * np.pi * x * x * z * DENSITY
+        squares = np.array([x * x / 4 + z * z / 3, x * x / 4 + z * z / 3, x * x / 2])
+    return float(mass), mass * squares
+
+
+def _resting(rng: np.random.Generator, shape: ObjectShape) -> tuple[np.ndarray, float]:
+    """A stable orientation with random yaw, and the height of the centre above the floor."""
+    lies = shape.kind == "capsule" or (shape.kind in ("cylinder", "bottle") and rng.random() < 0.6)
+    yaw = rng.uniform(-np.pi, np.pi)
+    turn = np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
+    if not lies:
+        return turn, shape.half[2] + 0.0005
+    c, s = np.cos(yaw / 2) * np.sqrt(0.5), np.sin(yaw / 2) * np.sqrt(0.5)
+    return np.array([c, -s, c, s]), shape.half[0] + 0.0005  # yaw after a quarter turn about y: the axis lies down
+
+
+def _footprint(shape: ObjectShape, quaternion: np.ndarray) -> float:
+    """Radius of the circle that holds the object seen from above [m]."""
+    lies = abs(quaternion[2]) > 1e-9 or abs(quaternion[1]) > 1e-9
+    if lies:
+        return shape.half[2] + 2 * shape.neck[1]
+    return float(np.hypot(*shape.half[:2])) if shape.kind == "box" else max(shape.half[:2])
+
+
+def _room(spot: np.ndarray, reach: float, other: PlacedObject) -> float:
+    distance = float(np.hypot(*(spot - other.position)[:2]))
+    return distance - reach - _footprint(other.shape, other.quaternion)

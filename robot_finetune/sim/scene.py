@@ -1,0 +1,244 @@
+"""The cell as a MuJoCo model: the URDF plus actuators, contacts, object slots, lights, textures and the camera."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import mujoco
+import numpy as np
+
+from robot_finetune.robot.kinematics import load_urdf
+from robot_finetune.robot.profile import CameraConfig, RobotProfile
+from robot_finetune.sim.objects import ObjectShape, PlacedObject, mass_properties
+from robot_finetune.sim.variations import Variation
+
+TIMESTEP = 0.004  # s
+VISUAL_GROUP, HIDDEN_GROUP = 1, 0
+ARM_STIFFNESS = (6000.0, 6000.0, 6000.0, 6000.0, 3000.0, 3000.0, 3000.0)  # Nm/rad
+ARM_DAMPING_RATIO = 1 / 40  # s, damping over stiffness
+ARMATURE = 0.1  # kg m2
+FINGER_STIFFNESS, FINGER_DAMPING, FINGER_FORCE = 2000.0, 20.0, 40.0  # N/m, Ns/m, N
+PAD_FRICTION = (1.5, 0.02, 0.0001)
+GEOM_TYPES = {
+    "box": mujoco.mjtGeom.mjGEOM_BOX,
+    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
+    "ellipsoid": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+    "bottle": mujoco.mjtGeom.mjGEOM_CYLINDER,
+}
+GRIPPER_CONTACTS, OBJECT_CONTACTS, BIN_CONTACTS = (1, 2 | 4), (2, 1 | 2 | 4), (4, 1 | 2)  # contype, conaffinity
+CONTACTS = {
+    "gripper": GRIPPER_CONTACTS,
+    "left_finger": GRIPPER_CONTACTS,
+    "right_finger": GRIPPER_CONTACTS,
+    "bin": BIN_CONTACTS,
+}
+UNUSED = 1e-4  # m, size of a neck that is not there
+
+
+def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
+    """The compiled cell in the state that `variation` describes, with empty object slots named object_<i>."""
+    spec = mujoco.MjSpec.from_string(_for_mujoco(load_urdf(profile)))
+    _set_options(spec)
+    _prepare_links(spec)
+    _change_gripper(spec, variation)
+    _add_actuators(spec, profile)
+    _add_floor(spec, profile, variation)
+    _add_lights(spec, profile, variation)
+    _add_camera(spec, profile.camera, variation)
+    for i in range(variation.scene.objects.count):
+        _add_object(spec, i, variation.scene.objects.friction)
+    return spec.compile()
+
+
+def place_objects(model: mujoco.MjModel, data: mujoco.MjData, objects: list[PlacedObject], alpha: float) -> None:
+    """Turn the object slots of `model` into `objects` and put them there, at rest; the other joints are kept."""
+    for i, placed in enumerate(objects):
+        _shape_slot(model, i, placed.shape, alpha)
+    state = data.qpos.copy(), data.qvel.copy(), data.act.copy(), data.ctrl.copy(), data.time
+    mujoco.mj_setConst(model, data)
+    data.qpos[:], data.qvel[:], data.act[:], data.ctrl[:], data.time = state
+    for i, placed in enumerate(objects):
+        joint = model.joint(f"object_{i}")
+        data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = [*placed.position, *placed.quaternion]
+        data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = 0.0
+    data.qacc_warmstart[:] = 0.0
+
+
+def field_of_view(camera: CameraConfig) -> float:
+    """Vertical opening angle of the calibrated camera [degrees]."""
+    return float(np.degrees(2 * np.arctan(camera.height / 2 / camera.focal)))
+
+
+def _for_mujoco(urdf: str) -> str:
+    root = ElementTree.fromstring(urdf)
+    settings = ElementTree.SubElement(root, "mujoco")
+    ElementTree.SubElement(settings, "compiler", {"fusestatic": "false", "discardvisual": "false"})
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _set_options(spec: mujoco.MjSpec) -> None:
+    option = spec.option
+    option.timestep = TIMESTEP
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.iterations, option.impratio = 20, 10
+    option.disableflags = mujoco.mjtDisableBit.mjDSBL_MIDPHASE  # slots change size at run time, bounding trees do not
+    spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 512
+    spec.visual.quality.numslices, spec.visual.quality.numstacks = 16, 10
+    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 1024
+    spec.visual.map.znear = 0.05
+    spec.stat.extent, spec.stat.center = 1.0, (0.6, 0.0, 0.1)
+
+
+def _prepare_links(spec: mujoco.MjSpec) -> None:
+    """Visuals are drawn, collisions are not; only gripper and bin touch anything (the arm's links stay above the bin)."""
+    for body in spec.bodies:
+        if body.name != "world":
+            body.gravcomp = 1.0
+        for geom in body.geoms:
+            if geom.group == VISUAL_GROUP:
+                continue
+            geom.contype, geom.conaffinity = CONTACTS.get(body.name, (0, 0))
+            geom.condim = 4
+            if body.name.endswith("_finger"):
+                geom.friction, geom.priority = PAD_FRICTION, 1
+
+
+def _change_gripper(spec: mujoco.MjSpec, variation: Variation) -> None:
+    """What the controller is not told: longer fingers, and the whole gripper moved along the tool's y axis."""
+    change = variation.gripper
+    gripper = spec.body("gripper")
+    # the mount turns the tool's axes by half a turn about z: the tool's y is the flange's -y
+    gripper.pos = gripper.pos + np.array([0.0, -change.offset_m, 0.0])
+    for name in ("left_finger", "right_finger"):
+        for geom in spec.body(name).geoms:
+            geom.size = geom.size + np.array([0.0, 0.0, change.extension_m / 2])
+            geom.pos = geom.pos + np.array([0.0, 0.0, change.extension_m / 2])
+    if change.offset_m:
+        bracket = spec.body("link_7").add_geom()
+        bracket.type, bracket.group = mujoco.mjtGeom.mjGEOM_BOX, VISUAL_GROUP
+        bracket.contype = bracket.conaffinity = 0
+        bracket.size = (0.02, abs(change.offset_m) / 2 + 0.02, 0.008)
+        bracket.pos = (0.0, -change.offset_m / 2, 0.04)
+        bracket.rgba, bracket.mass = (0.42, 0.44, 0.48, 1.0), 0.0
+
+
+def _add_actuators(spec: mujoco.MjSpec, profile: RobotProfile) -> None:
+    """Position servos whose set-point is an activation, so that it moves evenly through several physics steps."""
+    for name, stiffness in zip(profile.joints, ARM_STIFFNESS, strict=True):
+        joint = spec.joint(name)
+        joint.armature = ARMATURE
+        effort = float(np.max(np.abs(joint.actfrcrange))) or 300.0
+        _add_servo(spec, name, stiffness, stiffness * ARM_DAMPING_RATIO, effort, joint.range + np.array([-0.2, 0.2]))
+    finger = spec.joint(profile.gripper.joint)
+    _add_servo(spec, profile.gripper.joint, FINGER_STIFFNESS, FINGER_DAMPING, FINGER_FORCE, finger.range)
+
+
+def _add_servo(
+    spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, force: float, limits: np.ndarray
+) -> None:
+    servo = spec.add_actuator()
+    servo.name = servo.target = joint
+    servo.trntype = mujoco.mjtTrn.mjTRN_JOINT
+    servo.dyntype, servo.gaintype, servo.biastype = (
+        mujoco.mjtDyn.mjDYN_INTEGRATOR,
+        mujoco.mjtGain.mjGAIN_FIXED,
+        mujoco.mjtBias.mjBIAS_AFFINE,
+    )
+    servo.gainprm[0] = stiffness
+    servo.biasprm[1], servo.biasprm[2] = -stiffness, -damping
+    servo.forcelimited, servo.forcerange = 1, (-force, force)
+    servo.actlimited, servo.actrange = 1, limits
+
+
+def _add_floor(spec: mujoco.MjSpec, profile: RobotProfile, variation: Variation) -> None:
+    floor = variation.scene.floor
+    material = spec.add_material()
+    material.name, material.specular = "floor", 0.1
+    if floor.pattern == "checkerboard":
+        texture = spec.add_texture()
+        texture.name, texture.type = "checkerboard", mujoco.mjtTexture.mjTEXTURE_2D
+        texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
+        texture.rgb1, texture.rgb2, texture.width, texture.height = floor.color, floor.color2, 128, 128
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "checkerboard"
+        material.texuniform, material.texrepeat = True, (0.5 / floor.square, 0.5 / floor.square)
+    else:
+        material.rgba = (*floor.color, 1.0)
+    geom = spec.worldbody.add_geom()
+    geom.name, geom.type, geom.group = "floor", mujoco.mjtGeom.mjGEOM_PLANE, VISUAL_GROUP
+    geom.pos = (*profile.bin_center, profile.floor_z)
+    geom.size = (profile.bin_half_width, profile.bin_half_width, 0.01)
+    geom.material, geom.condim, geom.contype, geom.conaffinity = "floor", 4, *BIN_CONTACTS
+
+
+def _add_lights(spec: mujoco.MjSpec, profile: RobotProfile, variation: Variation) -> None:
+    light = variation.scene.light
+    headlight = spec.visual.headlight
+    headlight.ambient = [light.ambient] * 3
+    headlight.diffuse = headlight.specular = [0.0] * 3
+    direction = np.array(light.direction) / np.linalg.norm(light.direction)
+    lamp = spec.worldbody.add_light()
+    lamp.type, lamp.dir = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, direction
+    lamp.pos = np.array([*profile.bin_center, profile.floor_z]) - 1.0 * direction
+    lamp.diffuse = [light.intensity * part for part in light.color]
+    lamp.ambient, lamp.specular = [0.0] * 3, [0.2 * light.intensity] * 3
+    lamp.castshadow = light.shadows
+
+
+def _add_camera(spec: mujoco.MjSpec, config: CameraConfig, variation: Variation) -> None:
+    position, target = np.array(config.position), np.array(config.target)
+    forward = (target - position) / np.linalg.norm(target - position)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    camera = spec.worldbody.add_camera()
+    camera.name = "camera"
+    camera.pos = position + np.array(variation.scene.camera.offset)
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, np.column_stack([right, np.cross(right, forward), -forward]).ravel())
+    camera.quat, camera.fovy = quaternion, field_of_view(config)
+
+
+def _add_object(spec: mujoco.MjSpec, index: int, friction: float) -> None:
+    body = spec.worldbody.add_body()
+    body.name = f"object_{index}"
+    body.mass, body.inertia, body.explicitinertial = 0.05, [1e-5] * 3, True
+    body.add_freejoint().name = body.name
+    for part, height in (("body", 0.0), ("neck", 0.02)):
+        geom = body.add_geom()
+        geom.name, geom.type, geom.size = f"{body.name}_{part}", mujoco.mjtGeom.mjGEOM_BOX, [0.01] * 3
+        geom.pos, geom.group, geom.condim = (0.0, 0.0, height), VISUAL_GROUP, 4
+        geom.contype, geom.conaffinity = OBJECT_CONTACTS
+        geom.friction = (friction, 0.01, 0.0002)
+
+
+def _shape_slot(model: mujoco.MjModel, index: int, shape: ObjectShape, alpha: float) -> None:
+    half = np.array(shape.half)
+    size = half
+    if shape.kind in ("cylinder", "bottle"):
+        size = np.array([half[0], half[2], 0.0])
+    elif shape.kind == "capsule":
+        size = np.array([half[0], half[2] - half[0], 0.0])
+    _shape_geom(model, f"object_{index}_body", GEOM_TYPES[shape.kind], size, half, 0.0)
+    radius, length = shape.neck if shape.neck[0] else (UNUSED, UNUSED)
+    neck_half = np.array([radius, radius, length])
+    offset = half[2] + length if shape.neck[0] else 0.0
+    neck_size = np.array([radius, length, 0.0])
+    _shape_geom(model, f"object_{index}_neck", mujoco.mjtGeom.mjGEOM_CYLINDER, neck_size, neck_half, offset)
+    neck = model.geom(f"object_{index}_neck").id
+    model.geom_contype[neck], model.geom_conaffinity[neck] = OBJECT_CONTACTS if shape.neck[0] else (0, 0)
+    body = model.body(f"object_{index}").id
+    model.geom_rgba[model.geom(f"object_{index}_body").id] = [*shape.color, alpha]
+    model.geom_rgba[neck] = [*(0.6 * np.array(shape.color)), alpha if shape.neck[0] else 0.0]
+    model.body_mass[body], model.body_inertia[body] = mass_properties(shape)
+
+
+def _shape_geom(
+    model: mujoco.MjModel, name: str, kind: int, size: np.ndarray, half: np.ndarray, offset: float
+) -> None:
+    geom = model.geom(name).id
+    model.geom_type[geom], model.geom_size[geom] = kind, size
+    model.geom_pos[geom] = [0.0, 0.0, offset]
+    model.geom_aabb[geom] = [0.0, 0.0, 0.0, *half]
+    model.geom_rbound[geom] = float(np.linalg.norm(half))

@@ -1,0 +1,118 @@
+"""A policy that looks at the cell's truth: the teacher of the first data, and the measure of what the cell allows.
+
+With noise it makes the mistakes that a Q-function must see to know them: closing too high or beside the object, wrong
+yaw, closing early, wandering steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_finetune.robot.interfaces import Decision
+from robot_finetune.sim.cell import Cell
+from robot_finetune.sim.objects import GRASPABLE, PlacedObject
+from robot_finetune.types import Action, Observation
+
+YAWS = np.linspace(-np.pi / 2, np.pi / 2, 36, endpoint=False)
+BELOW_CENTER = 0.010  # m, grasps hold an object a little below its centre
+LOWEST = 0.007  # m above the bin's floor
+APPROACH = 0.09  # m above the grasp, from where the descent is one step
+FINGER_DISTANCE, FINGER_RADIUS = 0.0445, 0.012  # m, of an open finger from the tip, seen from above
+ENOUGH_ROOM = 0.012  # m; more room for the fingers makes a grasp no better
+NEAR_XY, NEAR_Z, NEAR_YAW = 0.008, 0.005, 0.08
+
+
+class ScriptedPolicy:
+    """Implements `robot.interfaces.Policy` for the scene in `cell`. noise: 0 grasps well, 1 grasps badly and in many ways."""
+
+    def __init__(self, cell: Cell, noise: float, rng: np.random.Generator) -> None:
+        self._cell, self._noise, self._rng = cell, noise, rng
+        self._limits = cell.profile.workspace
+        self._target = np.array(cell.profile.start_pose)
+
+    def reseed(self, seed: int) -> None:
+        """Make the next episode depend on `seed` alone."""
+        self._rng = np.random.default_rng(seed)
+
+    def begin_episode(self, mode: str) -> None:
+        """Choose an object and how to grasp it (and what to do wrong)."""
+        rng, noise = self._rng, self._noise
+        objects = self._cell.objects()
+        first = int(rng.integers(len(objects))) if rng.random() < noise else None
+        target = best_grasp(objects, self._cell, only=first)
+        if rng.random() < 0.12 * noise:
+            radius = 0.7 * self._cell.profile.bin_half_width
+            target[:2] = np.array(self._cell.profile.bin_center) + rng.uniform(-radius, radius, 2)
+        target[:2] += rng.normal(0.0, 0.013 * noise, 2)
+        target[3] += rng.normal(0.0, 0.3 * noise)
+        target[2] += rng.normal(0.0, 0.005 * noise)
+        if rng.random() < 0.3 * noise:
+            target[2] += rng.uniform(0.015, 0.06)
+        target[2] = max(target[2], self._limits.low[2])
+        self._target = target
+        self._loose = 1.0 + 2.0 * noise * rng.random()
+
+    def act(self, observation: Observation) -> Decision:
+        """The next step towards the grasp, then close."""
+        rng, noise = self._rng, self._noise
+        away = self._target[:3] - observation.pose[:3]
+        turn = self._turn(float(observation.pose[3]))
+        above = np.hypot(*away[:2]) < NEAR_XY * self._loose and abs(turn) < NEAR_YAW * self._loose
+        if (above and abs(away[2]) < NEAR_Z * self._loose) or rng.random() < 0.04 * noise:
+            return Decision(Action.close())
+        if not above:
+            away[2] += APPROACH
+        scale = np.array([self._limits.max_step_xy, self._limits.max_step_xy, self._limits.max_step_z])
+        away += rng.normal(0.0, np.array([0.006, 0.006, 0.008]) * noise)
+        turn += rng.normal(0.0, 0.1 * noise)
+        largest = self._limits.max_step_yaw
+        return Decision(Action.move(np.clip(away / scale, -1, 1), float(np.clip(turn, -largest, largest))))
+
+    def _turn(self, yaw: float) -> float:
+        """Yaw change to the target, which is the same half a turn away: the nearer one that the workspace allows."""
+        turn = (self._target[3] - yaw + np.pi / 2) % np.pi - np.pi / 2
+        start = self._cell.profile.start_pose[3]
+        if abs(yaw + turn - start) > self._limits.max_yaw:
+            turn -= np.copysign(np.pi, yaw + turn - start)
+        return float(turn)
+
+
+def best_grasp(objects: list[PlacedObject], cell: Cell, only: int | None = None) -> np.ndarray:
+    """(4,) pose that grasps the object with most room for the fingers (or `only` that object)."""
+    center, half_width = np.array(cell.profile.bin_center), cell.profile.bin_half_width
+    jaw = np.stack([np.sin(YAWS), -np.cos(YAWS), np.zeros_like(YAWS)], axis=1)
+    best, best_score = np.zeros(4), -np.inf
+    rotations = [_rotation(placed.quaternion) for placed in objects]
+    for i, (placed, turned) in enumerate(zip(objects, rotations, strict=True)):
+        if only is not None and i != only:
+            continue
+        width = 2 * placed.shape.extent(turned, jaw)
+        room = np.full(len(YAWS), ENOUGH_ROOM)
+        for side in (-1, 1):
+            finger = placed.position + side * FINGER_DISTANCE * jaw
+            wall = half_width - np.abs(finger[:, :2] - center).max(axis=1) - FINGER_RADIUS
+            room = np.minimum(room, wall)
+            for j, other in enumerate(objects):
+                if j != i:
+                    gap = (finger - other.position) * [1.0, 1.0, 0.0]
+                    distance = np.linalg.norm(gap, axis=1)
+                    reach = other.shape.extent(rotations[j], gap / distance[:, None])
+                    room = np.minimum(room, distance - reach - FINGER_RADIUS)
+        score = room - np.maximum(0.0, width - GRASPABLE[1]) - 0.2 * width
+        k = int(np.argmax(score))
+        if score[k] > best_score:
+            best_score = score[k]
+            height = max(placed.position[2] - BELOW_CENTER, cell.profile.floor_z + LOWEST)
+            best = np.array([placed.position[0], placed.position[1], height, YAWS[k]])
+    return best
+
+
+def _rotation(quaternion: np.ndarray) -> np.ndarray:
+    w, x, y, z = quaternion
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )

@@ -1,0 +1,66 @@
+"""The simulated cell and the nodes around a policy, as real processes; `cell` is a fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class CellGraph:
+    """sim_cell, camera and grasp_detector run; a test starts the other nodes. Lists hold what is published."""
+
+    def __init__(self, spawn_node: Callable[..., Any], ros: Any, out: Path) -> None:
+        from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, PolicyStep
+        from robot_finetune.ros.qos import EPISODE, LATCHED, STEP
+
+        self._spawn, self.out = spawn_node, out
+        self._empty, self._update = PolicyStatus(), ModelUpdate
+        self.statuses = ros.collect(PolicyStatus, "policy_status", EPISODE)
+        self.steps = ros.collect(PolicyStep, "policy_step", STEP)
+        self.summaries = ros.collect(EpisodeSummary, "episode_summary", EPISODE)
+        self._updates = ros.publisher(ModelUpdate, "model_update", LATCHED, listened=False)
+        self.sim = spawn_node("sim_cell", {"real_time_factor": 0.0})
+        self.camera = self.spawn("camera")
+        self.detector = self.spawn("grasp_detector")
+        self.checkpoint(0)
+
+    def spawn(self, name: str, **params: Any) -> Any:
+        """Start a node on the cell's clock."""
+        return self._spawn(name, {"use_sim_time": True, **params})
+
+    def logger(self) -> Any:
+        return self.spawn("episode_logger", out=str(self.out))
+
+    def policy(self, **params: Any) -> Any:
+        """Start the policy with a small random network as version 0."""
+        return self.spawn("policy", policy=str(self.out / "v0"), **params)
+
+    def checkpoint(self, version: int) -> str:
+        """Write a small random network as a version; returns its sha256."""
+        from robot_finetune.learning.checkpoint import save_checkpoint
+        from robot_finetune.learning.q_network import NetworkConfig, build_network
+
+        network = build_network(NetworkConfig(channels=8, hidden=8, max_steps=3), version)
+        return save_checkpoint(self.out / f"v{version}", network, version, max(0, version - 1), {})
+
+    def announce(self, version: int, sha256: str = "") -> None:
+        """Publish a version as the trainer does; with a sha256 that is not its own, as if its file were damaged."""
+        made = self.checkpoint(version)
+        path = str(self.out / f"v{version}")
+        self._updates.publish(self._update(version=version, path=path, sha256=sha256 or made))
+
+    @property
+    def status(self) -> Any:
+        """Newest PolicyStatus."""
+        return self.statuses[-1] if self.statuses else self._empty
+
+    def finished(self) -> bool:
+        return self.status.state == "idle" and "episodes are done" in self.status.message
+
+
+@pytest.fixture
+def cell(spawn_node: Callable[..., Any], ros: Any, tmp_path: Path) -> CellGraph:
+    return CellGraph(spawn_node, ros, tmp_path)

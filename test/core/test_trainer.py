@@ -1,0 +1,129 @@
+"""The trainer loses nothing when it is killed: replay, optimiser and version numbers go on from what is on disk."""
+
+import numpy as np
+import pytest
+
+from robot_finetune.data.episode_log import write_episode
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import pack
+from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
+from robot_finetune.learning.finetuner import FineTuneConfig
+from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.trainer import Trainer, TrainerConfig
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
+
+CONFIG = TrainerConfig(
+    min_grasps=3,
+    updates_per_grasp=2.0,
+    publish_every=4,
+    save_every=2,
+    replay_capacity=100,
+    fine_tune=FineTuneConfig(batch_size=4),
+)
+
+
+def episode(index, mode="explore"):
+    rng = np.random.default_rng(index)
+    steps = []
+    for step in range(2):
+        image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        seen = Observation(image, np.array([0.6, 0.0, 0.2, 0.0]), 1.0, step)
+        action = Action.close() if step else Action.move((0.1, 0.2, -0.3), 0.1)
+        steps.append(Step(seen, action, action))
+    return Episode(f"e{index:04d}", tuple(steps), GraspOutcome(bool(index % 2)), "checkerboard_backing", mode)
+
+
+def log(out, indices, mode="explore"):
+    for index in indices:
+        write_episode(out / "episodes", episode(index, mode))
+
+
+@pytest.fixture
+def base(tmp_path):
+    save_checkpoint(tmp_path / "base", build_network(NetworkConfig(channels=8, hidden=8), 0), 7, 6, {})
+    replay = ReplayBuffer(None, 10)
+    replay.add(episode(1000))
+    pack(replay, tmp_path / "base" / "replay.bin")
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def start(base, out):
+    trainer = Trainer(base, out, RobotProfile(), CONFIG)
+    trainer.collect()
+    return trainer
+
+
+def train(trainer):
+    versions = []
+    while not trainer.waiting:
+        version = trainer.update()
+        if version:
+            versions.append(version)
+    return versions
+
+
+def test_it_waits_for_grasps_and_keeps_to_its_budget(base, out):
+    trainer = start(base, out)
+    log(out, range(2))
+    assert trainer.collect() == 2 and "2 of the first 3" in trainer.waiting
+    log(out, range(2, 5))
+    trainer.collect()
+    train(trainer)
+    assert trainer.updates == CONFIG.updates_per_grasp * 5 and "waiting for new ones" in trainer.waiting
+
+
+def test_only_explored_grasps_are_learned_from(base, out):
+    log(out, range(3), "evaluate")
+    log(out, range(3, 6))
+    assert start(base, out).grasps == 3
+
+
+def test_versions_carry_their_parent_and_what_they_learned_from(base, out):
+    log(out, range(5))
+    first, second = train(start(base, out))
+    assert (first.version, first.parent, second.version, second.parent) == (8, 7, 9, 8)
+    loaded = load_checkpoint(second.folder, second.sha256)
+    assert loaded.version == 9 and loaded.meta == {"variation": "checkerboard_backing", "grasps": 5, "updates": 8}
+
+
+def test_after_a_kill_it_goes_on_where_it_was(base, out):
+    log(out, range(5))
+    killed = start(base, out)
+    for _ in range(6):  # saved at 6, published at 4
+        killed.update()
+    log(out, range(5, 8))
+    again = start(base, out)
+    assert (again.updates, again.version, again.grasps, again.newest.version) == (6, 8, 8, 8)
+    assert again.replay.episodes == 8
+    assert [version.version for version in train(again)] == [9, 10, 11]
+
+
+def test_a_torn_checkpoint_is_passed_over_and_its_number_is_not_used_again(base, out):
+    log(out, range(5))
+    *_, torn = train(start(base, out))
+    (torn.folder / "model.safetensors").write_bytes(b"torn")
+    again = start(base, out)
+    assert again.version == torn.version - 1 and again.rejected
+    log(out, range(5, 8))
+    again.collect()
+    assert [version.version for version in train(again)][0] == torn.version + 1
+
+
+def test_a_corrupt_episode_is_named_and_the_rest_is_learned_from(base, out):
+    log(out, range(4))
+    (out / "episodes" / "e0001.mcap").write_bytes(b"damaged")
+    trainer = start(base, out)
+    assert trainer.grasps == 3 and "e0001.mcap" in trainer.rejected[0] and "\n" not in trainer.rejected[0]
+
+
+def test_a_damaged_replay_is_filled_again_from_the_episodes(base, out):
+    log(out, range(4))
+    start(base, out)
+    (out / "trainer" / "replay" / "rows.npy").write_bytes(b"damaged")
+    assert start(base, out).replay.episodes == 4

@@ -1,0 +1,89 @@
+"""Versions change between episodes only, a bad one never acts, and one that was rolled back never comes again."""
+
+import numpy as np
+import pytest
+
+from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.q_policy import QPolicy
+from robot_finetune.learning.version_switch import SwitchingPolicy
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.types import Observation
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Checkpoint folders of versions 0 to 4, and their hashes."""
+    root = tmp_path_factory.mktemp("versions")
+    made = [root / f"v{version:04d}" for version in range(5)]
+    return [
+        (folder, save_checkpoint(folder, build_network(NetworkConfig(), version), version, max(0, version - 1), {}))
+        for version, folder in enumerate(made)
+    ]
+
+
+@pytest.fixture
+def policy(folders):
+    return SwitchingPolicy(QPolicy(load_checkpoint(folders[0][0]), RobotProfile()))
+
+
+def offer(policy, folders, version):
+    folder, sha256 = folders[version]
+    return policy.offer(folder, version, sha256)
+
+
+def acting(policy):
+    policy.begin_episode("evaluate")
+    image = np.zeros((64, 64, 3), np.uint8)
+    return policy.act(Observation(image, np.array([0.6, 0.0, 0.2, 0.0]), 1.0, 0)).version
+
+
+def test_an_offered_version_acts_from_the_next_episode_on(policy, folders):
+    assert acting(policy) == 0
+    assert offer(policy, folders, 1) and policy.version == 0
+    assert acting(policy) == 1
+
+
+def test_the_version_stays_while_updates_are_not_accepted(policy, folders):
+    policy.accept_updates = False
+    offer(policy, folders, 2)
+    assert acting(policy) == 0
+    policy.accept_updates = True
+    assert acting(policy) == 2
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_old_version_goes_on(policy, folders, tmp_path):
+    weights = bytearray((folders[1][0] / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    (tmp_path / "model.yaml").write_bytes((folders[1][0] / "model.yaml").read_bytes())
+    with pytest.raises(CheckpointError, match="sha256"):
+        policy.offer(tmp_path, 1, folders[1][1])
+    with pytest.raises(CheckpointError, match="announced"):
+        policy.offer(folders[1][0], 3)
+    assert acting(policy) == 0
+
+
+def test_rollback_goes_back_and_refuses_what_it_left(policy, folders):
+    for version in (1, 2):
+        offer(policy, folders, version)
+        assert acting(policy) == version
+    offer(policy, folders, 3)
+    assert policy.rollback() == 1
+    assert acting(policy) == 1
+    with pytest.raises(CheckpointError, match="version 2 was rolled back"):
+        offer(policy, folders, 2)
+    assert acting(policy) == 1
+    assert offer(policy, folders, 4)
+    assert acting(policy) == 4
+
+
+def test_there_is_no_way_back_beyond_the_first_version(policy):
+    with pytest.raises(CheckpointError, match="version 0 is the first"):
+        policy.rollback()
+
+
+def test_an_older_version_is_not_taken(policy, folders):
+    offer(policy, folders, 3)
+    assert acting(policy) == 3
+    assert not offer(policy, folders, 2)

@@ -1,0 +1,117 @@
+"""The launch files and the process runner start the same graph: both come from bringup."""
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+
+import launch_stand_in
+import pytest
+import yaml
+
+from robot_finetune import bringup
+from robot_finetune.config import ConfigError
+
+LAUNCH = Path(__file__).parents[2] / "launch"
+
+
+@pytest.fixture
+def launch_file(monkeypatch):
+    """Builds the description of a launch file; returns its declared arguments and the actions for given values."""
+    if not launch_stand_in.missing():
+        pytest.skip("the real launch is here: `ros2 launch robot_finetune finetune.launch.py -s` shows the same")
+    for name, module in launch_stand_in.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def build(name: str, **values: str):
+        spec = importlib.util.spec_from_file_location("launch_file", LAUNCH / name)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        *declared, start = module.generate_launch_description().entities
+        chosen = {argument.name: argument.default_value for argument in declared} | values
+        return declared, start.execute(launch_stand_in.LaunchContext(chosen))
+
+    return build
+
+
+def of_kind(actions, name):
+    return [action for action in actions if type(action).__name__ == name]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"variation": "offset_gripper_10cm", "real_time_factor": "0", "train": "false", "namespace": "left"},
+        {"mode": "evaluate", "max_episodes": "7", "autostart": "false", "seed": "3"},
+    ],
+)
+def test_launch_starts_the_graph_of_bringup(launch_file, values):
+    _, actions = launch_file("finetune.launch.py", **values)
+    graph = bringup.node_graph(bringup.parse_options(values))
+    nodes = of_kind(actions, "Node")
+    assert [node.name for node in nodes] == [spec.name for spec in graph]
+    for node, spec in zip(nodes, graph, strict=True):
+        *files, typed = node.parameters
+        assert (node.package, node.executable, node.namespace) == (spec.package, spec.executable, spec.namespace)
+        assert [Path(file) for file in files] == list(spec.parameter_files)
+        assert {key: item.value for key, item in typed.items()} == spec.parameters
+        assert node.respawn == spec.respawn and bool(node.on_exit) == spec.required
+        assert node.remappings == list(spec.remappings)
+
+
+def test_every_option_is_a_described_launch_argument(launch_file):
+    declared, _ = launch_file("finetune.launch.py")
+    assert [argument.name for argument in declared] == [
+        field.name for field in dataclasses.fields(bringup.BringupOptions)
+    ]
+    assert all(argument.description for argument in declared)
+    arguments = {argument.name: argument for argument in declared}
+    assert "offset_gripper_10cm" in arguments["variation"].description
+    assert arguments["mode"].choices == ["explore", "evaluate"] and arguments["rviz"].choices == ["true", "false"]
+
+
+def test_recording_takes_the_topics_of_the_namespace(launch_file, tmp_path):
+    _, alone = launch_file("record.launch.py", out=str(tmp_path), namespace="left")
+    _, within = launch_file("finetune.launch.py", out=str(tmp_path), namespace="left", record="true")
+    for actions in (alone, within):
+        (process,) = of_kind(actions, "ExecuteProcess")
+        assert "/left/policy_step" in process.cmd and any(str(tmp_path) in word for word in process.cmd)
+
+
+def test_nothing_that_moves_is_respawned():
+    graph = {spec.name: spec for spec in bringup.node_graph(bringup.BringupOptions())}
+    assert not graph["policy"].respawn and not graph["sim_cell"].respawn
+    assert graph["trainer"].respawn and graph["episode_logger"].respawn
+
+
+def test_an_arm_brings_its_own_camera_and_clock(tmp_path):
+    sim = yaml.safe_load((Path(bringup.__file__).parents[1] / "config" / "robots" / "sim.yaml").read_text()) or {}
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump({**sim, "name": "arm", "image_topic": "camera/color/image_raw"}))
+    graph = {spec.name: spec for spec in bringup.node_graph(bringup.BringupOptions(robot=str(tmp_path / "arm.yaml")))}
+    assert "sim_cell" not in graph
+    assert not any(spec.parameters.get("use_sim_time") for spec in graph.values())
+
+
+def test_arguments_reach_ros_with_their_types():
+    (policy,) = [
+        spec for spec in bringup.node_graph(bringup.BringupOptions(seed=3, namespace="left")) if spec.name == "policy"
+    ]
+    words = policy.ros_arguments()
+    assert words[0] == "--ros-args" and "__ns:=/left" in words
+    assert "seed:=3" in words and 'variation:="base"' in words and "use_sim_time:=true" in words
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"variation": "offset_griper_10cm"}, "offset_gripper_10cm"),
+        ({"robot": "no_such_robot"}, "sim"),
+        ({"mode": "learn"}, "explore, evaluate"),
+        ({"real_time_factor": "fast"}, "real_time_factor"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_that_names_what_is_allowed(values, named):
+    with pytest.raises(ConfigError) as error:
+        bringup.node_graph(bringup.parse_options(values))
+    assert named in str(error.value) and "\n" not in str(error.value)

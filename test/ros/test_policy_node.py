@@ -1,0 +1,105 @@
+"""The node policy on the simulated cell, with the nodes it needs around it."""
+
+from std_srvs.srv import Trigger
+
+from robot_finetune.data.episode_log import read_episode
+
+PHASES = ["reset", "before", "approach", "lifted", "after_lift", "after_drop", "done"]
+
+
+def test_episodes_run_are_judged_and_logged(cell, ros):
+    cell.logger()
+    policy = cell.policy(max_episodes=3, mode="evaluate", variation="checkerboard_backing")
+    ros.wait_until(cell.finished, "the end of three episodes")
+    ros.wait_until(lambda: len(cell.summaries) == 3, "their summaries")
+    ids = [summary.episode_id for summary in cell.summaries]
+    assert ids == sorted(set(ids))
+    for summary in cell.summaries:
+        episode = read_episode(summary.path)
+        steps = [step for step in cell.steps if step.episode_id == summary.episode_id]
+        assert [step.step for step in steps] == list(range(summary.steps)) and 1 <= summary.steps <= 3
+        assert (episode.mode, episode.variation, episode.policy_version) == ("evaluate", "checkerboard_backing", 0)
+        assert episode.end_reason == summary.end_reason and len(episode.steps) == summary.steps
+        phases = [status.phase for status in cell.statuses if status.episode_id == summary.episode_id and status.phase]
+        assert [phase for phase in PHASES if phase in phases] == list(dict.fromkeys(phases)) == PHASES
+    assert policy.stop() == 0 and "Traceback" not in policy.output
+
+
+def test_variation_and_mode_change_from_the_next_episode_on(cell, ros):
+    cell.logger()
+    cell.policy()
+    ros.wait_until(lambda: cell.summaries, "the first episode")
+    assert ros.set_parameter("policy", "variation", "harsh_lighting").successful
+    assert ros.set_parameter("policy", "mode", "evaluate").successful
+    ros.wait_until(lambda: cell.summaries[-1].mode == "evaluate", "an episode after the change")
+    assert cell.summaries[-1].variation == "harsh_lighting"
+    refused = ros.set_parameter("policy", "variation", "harsh_lightning")
+    assert not refused.successful and "did you mean 'harsh_lighting'" in refused.reason
+
+
+def test_versions_are_swapped_between_episodes_refused_and_rolled_back(cell, ros):
+    cell.logger()
+    policy = cell.policy()
+    ros.wait_until(lambda: cell.summaries, "the first episode")
+    cell.announce(1)
+    ros.wait_until(lambda: cell.summaries[-1].policy_version == 1, "version 1 acting")
+    assert cell.status.swap_ms > 0
+    cell.announce(2, sha256="0" * 64)
+    ros.wait_until(lambda: "version 2 is not used, version 1 goes on" in policy.output, "the refusal")
+    assert "damaged" in policy.output
+    rolled_back = ros.call(Trigger, "policy/rollback")
+    assert rolled_back.success and "version 0 acts again" in rolled_back.message
+    ros.wait_until(lambda: cell.summaries[-1].policy_version == 0, "version 0 acting again")
+    assert not ros.call(Trigger, "policy/rollback").success
+    cell.announce(1)
+    ros.wait_until(lambda: "version 1 was rolled back" in policy.output, "the refusal of version 1")
+    assert ros.set_parameter("policy", "accept_updates", False).successful
+    cell.announce(3)
+    ros.wait_until(lambda: "version 3 is loaded" in policy.output, "version 3 loaded")
+    count = len(cell.summaries)
+    ros.wait_until(lambda: len(cell.summaries) >= count + 3, "more episodes")
+    assert cell.summaries[-1].policy_version == 0
+    assert ros.set_parameter("policy", "accept_updates", True).successful
+    ros.wait_until(lambda: cell.summaries[-1].policy_version == 3, "version 3 acting")
+    versions = {}
+    for step in cell.steps:
+        versions.setdefault(step.episode_id, set()).add(step.policy_version)
+    assert all(len(used) == 1 for used in versions.values()), "one version an episode"
+
+
+def test_an_operator_pauses_stops_and_starts(cell, ros):
+    cell.logger()
+    policy = cell.policy(autostart=False)
+    ros.wait_until(lambda: cell.status.state == "idle", "the policy")
+    assert not ros.call(Trigger, "policy/pause").success
+    assert ros.call(Trigger, "policy/start").success
+    ros.wait_until(lambda: cell.summaries, "an episode")
+    assert ros.call(Trigger, "policy/pause").success
+    ros.wait_until(lambda: cell.status.phase == "done", "the end of the episode")
+    assert cell.status.state == "paused"
+    assert ros.call(Trigger, "policy/start").success
+    ros.wait_until(lambda: cell.status.phase == "approach", "an approach")
+    assert ros.call(Trigger, "policy/emergency_stop").success
+    ros.wait_until(lambda: cell.status.phase == "discarded", "the episode discarded")
+    assert cell.status.state == "stopped" and "reset_emergency_stop" in cell.status.message
+    refused = ros.call(Trigger, "policy/start")
+    assert not refused.success and "reset_emergency_stop" in refused.message
+    assert ros.call(Trigger, "policy/reset_emergency_stop").success
+    count = len(cell.summaries)
+    assert ros.call(Trigger, "policy/start").success
+    ros.wait_until(lambda: len(cell.summaries) > count, "another episode")
+    assert policy.running
+
+
+def test_without_a_logger_it_pauses_and_goes_on_when_there_is_one(cell, ros):
+    policy = cell.policy(summary_timeout=1.0)
+    ros.wait_until(lambda: cell.status.state == "paused", "the pause")
+    assert "is episode_logger running" in cell.status.message
+    assert len({step.episode_id for step in cell.steps}) == 2
+    cell.logger()
+    ros.wait_until(lambda: len(cell.summaries) >= 4, "four episodes logged")
+    assert {step.episode_id for step in cell.steps} >= {summary.episode_id for summary in cell.summaries}
+    started = list(dict.fromkeys(step.episode_id for step in cell.steps))
+    logged = {summary.episode_id for summary in cell.summaries}
+    assert logged >= set(started[:4]), "none is missing"
+    assert policy.stop() == 0

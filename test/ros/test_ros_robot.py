@@ -1,0 +1,144 @@
+"""The devices over topics, moved by a worker thread as the policy does it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64
+
+from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.profile import GripperConfig, load_robot
+from robot_finetune.ros.gripper_client import GripperClient
+from robot_finetune.ros.qos import COMMAND
+from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
+from robot_finetune.ros.trajectory_arm import JointStates
+from robot_finetune.ros.waiting import no_check
+
+PROFILE = load_robot("sim")
+
+
+@pytest.fixture
+def worker(ros):
+    """worker(function, *args) runs a function in another thread while the test handles messages; returns its result."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def run(function, *args):
+            future = pool.submit(function, *args)
+            ros.wait_until(future.done, "the worker")
+            return future.result()
+
+        run.submit = pool.submit
+        yield run
+
+
+@pytest.fixture
+def robot(spawn_node, ros, worker):
+    """The robot on the simulated cell."""
+    ros.node.set_parameters([Parameter("use_sim_time", value=True)])
+    made = ros_robot(ros.node, PROFILE)
+    spawn_node("sim_cell", {"real_time_factor": 0.0})
+    spawn_node("camera", {"use_sim_time": True})
+    worker(wait_until_ready, made, 60.0, no_check, print)
+    return made
+
+
+def test_the_arm_goes_where_it_is_told_and_images_are_newer_than_the_call(robot, worker):
+    home = worker(robot.arm.move_joints, np.array(PROFILE.home_joints))
+    assert home.reached
+    target = np.array([0.55, 0.1, 0.15, 0.5])
+    start = worker(robot.arm.move, np.array(PROFILE.start_pose))
+    moved = worker(robot.arm.move, target)
+    assert start.reached and moved.reached
+    np.testing.assert_allclose(moved.pose, target, atol=0.003)
+    np.testing.assert_allclose(worker(robot.arm.pose), target, atol=0.003)
+    now = robot.clock.now()
+    frame = worker(robot.camera.frame)
+    assert frame.stamp > now and frame.image.shape == (64, 64, 3)
+    assert worker(robot.camera.frame).stamp > frame.stamp
+    assert not worker(robot.arm.move, np.array([2.0, 0.0, 0.2, 0.0])).reached
+
+
+def test_the_gripper_answers_when_its_fingers_rest(robot, worker):
+    assert worker(robot.gripper.command, 0.0) < 0.05
+    assert worker(robot.gripper.command, 1.0) > 0.95
+    assert worker(robot.gripper.command, 1.0) > 0.95, "where it is already"
+    assert worker(robot.gripper.command, 0.5) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_stop_ends_a_motion_where_the_arm_is(robot, worker, ros):
+    worker(robot.arm.move, np.array(PROFILE.start_pose))
+    begin = worker(robot.arm.joint_positions)
+    motion = worker.submit(robot.arm.move_joints, np.array(PROFILE.out_of_view_joints))
+    ros.wait_until(lambda: np.abs(robot.arm.joint_positions() - begin).max() > 0.05 or motion.done(), "the arm moving")
+    robot.arm.stop()
+    ros.wait_until(motion.done, "the end of the motion")
+    assert motion.result().reason == "stopped"
+    assert np.abs(worker(robot.arm.joint_positions) - PROFILE.out_of_view_joints).max() > 0.1
+
+
+class Fingers:
+    """A gripper driver in the test: a joint state for each position that it is given."""
+
+    def __init__(self, ros):
+        self.states = ros.publisher(JointState, "joint_states", COMMAND, listened=False)
+        self.commands = ros.collect(Float64, "gripper_controller/command", COMMAND)
+        self.time = 0.0
+
+    def at(self, position):
+        self.time += 0.01
+        message = JointState(name=["finger"], position=[position])
+        message.header.stamp.sec = 100 + int(self.time)
+        message.header.stamp.nanosec = int(self.time % 1 * 1e9)
+        self.states.publish(message)
+
+
+@pytest.fixture
+def fingers(ros):
+    """A gripper whose joint counts from open (0) to closed (0.8), as a Robotiq's does, and its client."""
+    config = GripperConfig(joint="finger", open_position=0.0, closed_position=0.8, timeout=1.0)
+    made = Fingers(ros)
+    made.client = GripperClient(
+        ros.node, JointStates(ros.node, "joint_states", 0.5), config, "gripper_controller/command"
+    )
+    return made
+
+
+def drive(ros, fingers, worker, positions):
+    """The answer to a close command, while the fingers take `positions` one after the other, the last for ever."""
+    ros.wait_until(lambda: fingers.states.get_subscription_count() > 0, "the client")
+    fingers.at(positions[0])
+    future = worker.submit(fingers.client.command, 0.0)
+    ros.wait_until(lambda: fingers.commands, "the command")
+    remaining = iter(positions)
+    position = positions[0]
+
+    def done():
+        nonlocal position
+        position = next(remaining, position)
+        fingers.at(position() if callable(position) else position)
+        return future.done()
+
+    ros.wait_until(done, "the client's answer")
+    return future.result()
+
+
+def test_fingers_stopped_by_an_object_count_as_resting_there(ros, fingers, worker):
+    late = [0.0] * 30 + list(np.linspace(0.0, 0.5, 20))
+    assert drive(ros, fingers, worker, late) == pytest.approx(1 - 0.5 / 0.8, abs=0.02)
+    assert fingers.commands[-1].data == pytest.approx(0.8)
+
+
+def test_fingers_that_never_rest_are_an_error(ros, fingers, worker):
+    shaking = np.random.default_rng(0)
+    with pytest.raises(RobotError, match=r"joint finger still moves 1\.0 s after its command"):
+        drive(ros, fingers, worker, [0.0, lambda: shaking.uniform(0.2, 0.6)])
+
+
+def test_a_joint_that_the_driver_does_not_have_is_named(ros, worker):
+    states = JointStates(ros.node, "joint_states", 0.5)
+    publisher = ros.publisher(JointState, "joint_states", COMMAND)
+    publisher.publish(JointState(name=["elbow"], position=[0.1]))
+    with pytest.raises(RobotError, match="lack joint_1, there are elbow: check the robot profile"):
+        worker(states.positions, ["joint_1"])
