@@ -25,8 +25,8 @@ EXPLORATION_SEED = 5_000_000  # first scene of explorations
 
 
 def explore(policy: str, variation: str, grasps: int, seed: int, buffer: ReplayBuffer, robot: str = "sim", processes: int = 2) -> None:
-    """Add `grasps` exploring episodes of a checkpoint folder under `variation` to `buffer` (training objects)."""
-    config = RolloutConfig(policy, variation, robot, mode="explore", family="training")
+    """Add `grasps` exploring episodes of a checkpoint folder under `variation` to `buffer`, in scenes of their own."""
+    config = RolloutConfig(policy, variation, robot, mode="explore", family="held_out")
     first = EXPLORATION_SEED + seed * 100_000 + buffer.episodes
     for episode in rollouts(config, range(first, first + grasps), processes):
         buffer.add(episode)

@@ -90,6 +90,7 @@ class GraspDetectorNode(Node):
         self._episodes: dict[str, _Episode] = {}
         self._judged: deque[str] = deque(maxlen=JUDGED)
         self._contradictions = self._successes = self._count = 0
+        self._received = {"images": 0, "joint_states": 0}
         self._error = ""
         self._outcomes = self.create_publisher(GraspOutcome, "grasp_outcome", EPISODE)
         self.create_subscription(PolicyStatus, "policy_status", self._on_status, EPISODE)
@@ -101,6 +102,7 @@ class GraspDetectorNode(Node):
         if self._gripper_joint in message.name:
             position = message.position[list(message.name).index(self._gripper_joint)]
             self._openings.add(to_seconds(message.header.stamp), position)
+        self._received["joint_states"] += 1
 
     def _on_image(self, message: Image) -> None:
         try:
@@ -112,6 +114,7 @@ class GraspDetectorNode(Node):
         if newest is not None and frame.stamp < newest.stamp:
             self._frames.clear()
         self._frames.add(frame)
+        self._received["images"] += 1
         self._look()
 
     def _on_status(self, message: PolicyStatus) -> None:
@@ -168,8 +171,9 @@ class GraspDetectorNode(Node):
         self._outcomes.publish(outcome_to_message(outcome, status.header.stamp, **context))
 
     def _health(self) -> Health:
-        values = {"judged": self._count, "successes": self._successes, "contradictions": self._contradictions}
-        return Health(Level.ERROR if self._error else Level.OK, self._error or "ok", values)
+        judged = {"judged": self._count, "successes": self._successes, "contradictions": self._contradictions}
+        level = Level.ERROR if self._error else Level.OK
+        return Health(level, self._error or "ok", judged | self._received)
 
 
 def main(args: Sequence[str] | None = None) -> int:

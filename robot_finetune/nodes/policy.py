@@ -84,10 +84,10 @@ class PolicyNode(Node):
         checkpoint = load_checkpoint(parameters.policy or share_path("models", "base"))
         probe(checkpoint, profile)
         self._policy = SwitchingPolicy(QPolicy(checkpoint, profile, parameters.actions, parameters.seed))
-        self._publisher = EpisodePublisher(self, profile.base_frame, self._policy)
         stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
         self._robot = stop.guard(ros_robot(self, profile, self._control.check))
+        self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary")
         shape = checkpoint.network.config
@@ -138,6 +138,7 @@ class PolicyNode(Node):
             except RobotError as error:
                 self._ready = False
                 if self._control.interrupted:
+                    self._episodes = 0
                     continue
                 self._failures += 1
                 self.get_logger().error(str(error))

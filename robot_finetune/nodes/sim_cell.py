@@ -37,8 +37,8 @@ TICK = 0.01
 """Time of the cell [s] between two joint states: 100 Hz."""
 STATES_A_SECOND = 250.0
 """Most joint states a wall second while the cell hurries; Python subscribers keep up with that."""
-MODES = {"explore": ("training", 0), "evaluate": ("held_out", 1)}
-"""Object family and seed of the scenes, by the mode of the episode."""
+MODES = {"explore": ("held_out", 0), "evaluate": ("held_out", 1)}
+"""Object family and seed of the scenes, by the mode of the episode: the objects are new to the base policy in both."""
 
 
 @dataclass(frozen=True)
