@@ -3,7 +3,9 @@
 `extend_path` lets the generated messages (`robot_finetune.msg`), installed elsewhere, live beside this source tree.
 """
 
+import os
 from pkgutil import extend_path
 
+os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported, wherever that is
 __path__ = extend_path(__path__, __name__)
 __version__ = "0.1.0"

@@ -1,4 +1,5 @@
-"""`robot-finetune`: one command a job. Each job's module offers `add_arguments(parser)` and `run(args) -> exit code`."""
+"""`robot-finetune`: one command a job. Each job's module offers `add_arguments(parser)` and `run(args) -> exit
+code`."""
 
 from __future__ import annotations
 
@@ -8,9 +9,15 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
-    "session": ("robot_finetune.session.command", "bring the whole ROS graph up, fine-tune while grasping, end with a report"),
+    "session": (
+        "robot_finetune.session.command",
+        "bring the whole ROS graph up, fine-tune while grasping, end with a report",
+    ),
     "evaluate": ("robot_finetune.learning.evaluate", "success of a policy in the simulated cell, without ROS"),
-    "adapt": ("robot_finetune.learning.adapt", "the paper's explore, fine-tune, evaluate on one variation, without ROS"),
+    "adapt": (
+        "robot_finetune.learning.adapt",
+        "the paper's explore, fine-tune, evaluate on one variation, without ROS",
+    ),
     "pretrain": ("robot_finetune.learning.pretrain", "a base policy from nothing"),
     "report": ("robot_finetune.report", "write the HTML report of a session's folder again"),
     "episodes": ("robot_finetune.data.episodes_command", "list, verify or export the episodes of a session"),
@@ -21,8 +28,15 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 done, 1 could not be done (one line says why), 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="robot-finetune", description="Robots that keep learning after they are deployed.")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="; ".join(f"{name}: {text}" for name, (_, text) in COMMANDS.items()))
+    parser = argparse.ArgumentParser(
+        prog="robot-finetune", description="Robots that keep learning after they are deployed."
+    )
+    parser.add_argument(
+        "command",
+        choices=COMMANDS,
+        metavar="COMMAND",
+        help="; ".join(f"{name}: {text}" for name, (_, text) in COMMANDS.items()),
+    )
     command = parser.parse_args(words[:1]).command
     module_name, text = COMMANDS[command]
     module = importlib.import_module(module_name)

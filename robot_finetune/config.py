@@ -66,7 +66,9 @@ def resolve(kind: str, name: str | Path) -> Path:
     close = difflib.get_close_matches(str(name), names, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     singular = kind.rstrip("s")
-    raise ConfigError(f"unknown {singular} {str(name)!r}: {hint}there are {', '.join(names)}, or give a path to a YAML file")
+    raise ConfigError(
+        f"unknown {singular} {str(name)!r}: {hint}there are {', '.join(names)}, or give a path to a YAML file"
+    )
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -125,7 +127,9 @@ def describe(cls: type) -> str:
     lines = []
     for field in dataclasses.fields(cls):
         meta = field.metadata
-        bounds = "" if meta.get("low") is None and meta.get("high") is None else f" [{meta.get('low')}, {meta.get('high')}]"
+        bounds = (
+            "" if meta.get("low") is None and meta.get("high") is None else f" [{meta.get('low')}, {meta.get('high')}]"
+        )
         default = "" if field.default is dataclasses.MISSING else f" = {field.default}"
         unit = f" {meta['unit']}" if meta.get("unit") else ""
         lines.append(f"{field.name}{default}{unit}{bounds}: {meta.get('description', '')}")

@@ -49,7 +49,9 @@ def before_after_bars(before: Proportion, after: Proportion, labels: tuple[str, 
         error = [[100 * (part.rate - low)], [100 * (high - part.rate)]]
         axes.errorbar(place, 100 * part.rate, error, color=INK, capsize=7, linewidth=1.6)
         axes.text(place, 100 * high + 2, f"{100 * part.rate:.0f} %", ha="center", fontsize=13, color=INK)
-    counts = [f"{label}\n{part.successes} of {part.episodes}" for label, part in zip(labels, (before, after), strict=True)]
+    counts = [
+        f"{label}\n{part.successes} of {part.episodes}" for label, part in zip(labels, (before, after), strict=True)
+    ]
     axes.set_xticks([0, 1], counts)
     axes.set_xlim(-0.6, 1.6)
     axes.set_ylim(0, 112)

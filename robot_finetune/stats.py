@@ -59,7 +59,11 @@ class Proportion:
 
     def summary(self) -> dict[str, int | list[float]]:
         """Plain data for JSON: episodes, successes, ci95 (fractions)."""
-        return {"episodes": self.episodes, "successes": self.successes, "ci95": [round(bound, 4) for bound in self.ci95]}
+        return {
+            "episodes": self.episodes,
+            "successes": self.successes,
+            "ci95": [round(bound, 4) for bound in self.ci95],
+        }
 
     def __str__(self) -> str:
         if not self.episodes:

@@ -38,10 +38,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Action:
-    """A gripper action, normalised: float32 (8,) = dx, dy, dz, sin(yaw change), cos(yaw change), open, close, terminate.
+    """A gripper action, normalised: float32 (8,) = dx, dy, dz, sin(yaw change), cos(yaw change), open, close,
+    terminate.
 
-    Translations are in the base frame, as fractions of the largest step of the action space; sine and cosine are those of
-    the yaw change itself. The three switches are on when positive. A closing or terminating action carries no displacement.
+    Translations are in the base frame, as fractions of the largest step of the action space; sine and cosine are
+    those of the yaw change itself. The three switches are on when positive. A closing or terminating action carries no
+    displacement.
     """
 
     vector: np.ndarray

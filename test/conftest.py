@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from cell_graph import cell  # noqa: F401 - a fixture
 
-from robot_finetune.ros.environment import DOMAINS, executable, node_environment
+from robot_finetune.ros.environment import executable, node_environment, unused_domain
 
 PATIENCE = 60.0
 """Wall seconds after which a test gives up waiting: far more than anything takes on a busy computer."""
@@ -127,7 +127,7 @@ class TestNode:
 @pytest.fixture(scope="session")
 def domain_id() -> int:
     """A ROS domain of this test run; its processes see nobody else's."""
-    return DOMAINS[os.getpid() % len(DOMAINS)]
+    return unused_domain()
 
 
 @pytest.fixture(scope="session", autouse=True)

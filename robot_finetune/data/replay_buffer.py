@@ -133,8 +133,8 @@ class ReplayBuffer:
     def sample(
         self, rng: np.random.Generator, n: int, n_step: int = 1, discount: float = 1.0, terminal_fraction: float = 0.0
     ) -> Batch:
-        """n transitions with returns over up to `n_step` steps, all equally likely; the first `terminal_fraction` of them are
-        replaced by the last of their episode. Raises ReplayError if empty."""
+        """n transitions with returns over up to `n_step` steps, all equally likely; the first `terminal_fraction` of
+        them are replaced by the last of their episode. Raises ReplayError if empty."""
         with self._locked(fcntl.LOCK_SH):
             head, tail = int(self._counters[_HEAD]), int(self._counters[_TAIL])
             if head == tail:

@@ -24,7 +24,9 @@ from robot_finetune.sim.variations import load_variation
 EXPLORATION_SEED = 5_000_000  # first scene of explorations
 
 
-def explore(policy: str, variation: str, grasps: int, seed: int, buffer: ReplayBuffer, robot: str = "sim", processes: int = 2) -> None:
+def explore(
+    policy: str, variation: str, grasps: int, seed: int, buffer: ReplayBuffer, robot: str = "sim", processes: int = 2
+) -> None:
     """Add `grasps` exploring episodes of a checkpoint folder under `variation` to `buffer`, in scenes of their own."""
     config = RolloutConfig(policy, variation, robot, mode="explore", family="held_out")
     first = EXPLORATION_SEED + seed * 100_000 + buffer.episodes
@@ -47,16 +49,20 @@ def adapt(
 ) -> dict[str, Any]:
     """Explore, fine-tune and evaluate; writes the checkpoint to `out`.
 
-    rounds: 1 explores with the frozen policy, as published; more split the grasps over successive versions. scratch: also
-    train a fresh network on the same new data. Returns the JSON object of the command."""
+    rounds: 1 explores with the frozen policy, as published; more split the grasps over successive versions. scratch:
+    also train a fresh network on the same new data. Returns the JSON object of the command."""
     start = time.monotonic()
     torch.set_num_threads(1)
     base, profile = load_checkpoint(policy), load_robot(robot)
-    new = ReplayBuffer(None, capacity=grasps * base.network.config.max_steps + 1, image_size=base.network.config.image_size)
+    new = ReplayBuffer(
+        None, capacity=grasps * base.network.config.max_steps + 1, image_size=base.network.config.image_size
+    )
     old = unpack(Path(policy) / REPLAY)
     tuner, acting = FineTuner(base, old, new, profile, FineTuneConfig(), seed), policy
     for index in range(rounds):
-        explore(acting, variation, grasps * (index + 1) // rounds - grasps * index // rounds, seed, new, robot, processes)
+        explore(
+            acting, variation, grasps * (index + 1) // rounds - grasps * index // rounds, seed, new, robot, processes
+        )
         for _ in range(updates // rounds):
             tuner.update()
         version, acting = base.version + index + 1, str(out / "checkpoint")
@@ -72,18 +78,24 @@ def adapt(
         learner = FineTuner(fresh, nothing, new, profile, FineTuneConfig(), seed)
         for _ in range(updates):
             learner.update()
-        save_checkpoint(out / "scratch", learner.network(), 1, 0, {"variation": variation, "grasps": grasps, "seed": seed})
+        save_checkpoint(
+            out / "scratch", learner.network(), 1, 0, {"variation": variation, "grasps": grasps, "seed": seed}
+        )
         result["scratch"] = evaluate(str(out / "scratch"), variation, episodes, seed, robot, processes)
     return result | {"updates": tuner.updates, "promoted_version": version, "seconds": time.monotonic() - start}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--policy", default="models/base", help="checkpoint folder of the base policy, with its replay.bin")
+    parser.add_argument(
+        "--policy", default="models/base", help="checkpoint folder of the base policy, with its replay.bin"
+    )
     parser.add_argument("--variation", required=True, help="name in config/variations or a YAML file")
     parser.add_argument("--robot", default="sim", help="robot profile: name or YAML file")
     parser.add_argument("--grasps", type=int, default=400, help="exploring grasps to learn from")
     parser.add_argument("--updates", type=int, default=1200, help="gradient steps")
-    parser.add_argument("--rounds", type=int, default=1, help="1: explore with the frozen policy, as published; more: in turns")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="1: explore with the frozen policy, as published; more: in turns"
+    )
     parser.add_argument("--episodes", type=int, default=300, help="grasps of each evaluation")
     parser.add_argument("--scratch", action="store_true", help="also train a fresh network on the same new data")
     parser.add_argument("--seed", type=int, default=0)
@@ -97,7 +109,12 @@ def run(args: argparse.Namespace) -> int:
         args.policy, args.variation, args.grasps, args.out, args.seed, args.updates, args.rounds, args.episodes,
         args.robot, args.processes, args.scratch,
     )  # fmt: skip
-    for name, key in (("before", "before"), ("after", "after"), ("base task after", "base_after"), ("from scratch", "scratch")):
+    for name, key in (
+        ("before", "before"),
+        ("after", "after"),
+        ("base task after", "base_after"),
+        ("from scratch", "scratch"),
+    ):
         if key in result:
             low, high = result[key]["ci95"]
             print(f"{name:>16}: {result[key]['success_rate']:.1%} (95 % interval {low:.1%} to {high:.1%})")

@@ -24,13 +24,21 @@ TARGET_CEM = CEMConfig(samples=16, elites=4, iterations=2)
 class BellmanConfig:
     """Constants of the update. Sources: QT-Opt (arXiv 1806.10293) unless said otherwise."""
 
-    learning_rate: float = setting(1e-3, "of pre-training (ours, Adam; QT-Opt: 4e-4); fine-tuning takes a quarter", low=1e-7, high=1.0)
+    learning_rate: float = setting(
+        1e-3, "of pre-training (ours, Adam; QT-Opt: 4e-4); fine-tuning takes a quarter", low=1e-7, high=1.0
+    )
     discount: float = setting(0.95, "of the next step's value (QT-Opt: 0.9)", low=0.0, high=1.0)
     step_cost: float = setting(0.01, "taken from the target of a step that does not end the episode", low=0.0, high=0.5)
-    terminal_fraction: float = setting(0.5, "part of a batch that is the last step of an episode, where the reward is (ours)", low=0.0, high=1.0)
+    terminal_fraction: float = setting(
+        0.5, "part of a batch that is the last step of an episode, where the reward is (ours)", low=0.0, high=1.0
+    )
     n_step: int = setting(1, "steps before the bootstrap", low=1, high=10)
-    polyak: float = setting(0.995, "weight of the past in the averaged target network (QT-Opt: 0.9999, 15M updates)", low=0.0, high=1.0)
-    lag: int = setting(100, "updates after which the second target network copies the first (QT-Opt: 6000)", low=1, high=100_000)
+    polyak: float = setting(
+        0.995, "weight of the past in the averaged target network (QT-Opt: 0.9999, 15M updates)", low=0.0, high=1.0
+    )
+    lag: int = setting(
+        100, "updates after which the second target network copies the first (QT-Opt: 6000)", low=1, high=100_000
+    )
     weight_decay: float = setting(1e-4, "decoupled weight decay (QT-Opt: L2 7e-5)", low=0.0, high=1.0)
     gradient_clip: float = setting(10.0, "largest gradient norm", low=0.01, high=1e6)
     target_cem: CEMConfig = setting(TARGET_CEM, "CEM of the Bellman target")
@@ -46,7 +54,8 @@ class Metrics(NamedTuple):
 
 
 def bellman_target(reward: Tensor, bootstrap: Tensor, discount: Tensor, step_cost: float) -> Tensor:
-    """Targets (B,) in [0, 1]: reward + discount * bootstrap, less the step cost where the episode goes on (discount > 0)."""
+    """Targets (B,) in [0, 1]: reward + discount * bootstrap, less the step cost where the episode goes on (discount >
+    0)."""
     return (reward + discount * bootstrap - step_cost * (discount > 0)).clamp(0, 1)
 
 
@@ -54,7 +63,9 @@ def mixed_batch(counts: list[tuple[ReplayBuffer, int]], config: BellmanConfig, r
     """One batch of so many transitions from each buffer."""
     settings = config.n_step, config.discount, config.terminal_fraction
     parts = [buffer.sample(rng, count, *settings) for buffer, count in counts if count]
-    return Batch(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Batch)})
+    return Batch(
+        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Batch)}
+    )
 
 
 def select(batch: Batch, prefix: str = "") -> State:
@@ -71,7 +82,9 @@ class QLearner:
         self.network = copy.deepcopy(network).train()
         self.target = copy.deepcopy(network).eval().requires_grad_(False)
         self.lagged = copy.deepcopy(self.target)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
         self.generator = torch.Generator().manual_seed(seed)
 
     @torch.no_grad()

@@ -1,4 +1,5 @@
-"""Versioned checkpoints of a Q-network: a folder with model.safetensors and model.yaml, written atomically, verified when read."""
+"""Versioned checkpoints of a Q-network: a folder with model.safetensors and model.yaml, written atomically, verified
+when read."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: str | Path, network: QNetwork, version: int, parent: int, meta: dict[str, Any]) -> str:
-    """Write a checkpoint and return the SHA-256 of its weights. The card is written last: without it there is no checkpoint."""
+    """Write a checkpoint and return the SHA-256 of its weights. The card is written last: without it there is no
+    checkpoint."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = save_tensors({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
@@ -60,27 +62,37 @@ def load_checkpoint(folder: str | Path, expect_sha256: str = "") -> Checkpoint:
     """Read and verify a checkpoint: card, hash (also against `expect_sha256`), shapes. Raises CheckpointError."""
     folder = Path(folder)
     if not (folder / CARD).is_file():
-        raise CheckpointError(f"{folder}: no checkpoint there ({CARD} is missing); give the folder that holds {CARD} and {WEIGHTS}")
+        raise CheckpointError(
+            f"{folder}: no checkpoint there ({CARD} is missing); give the folder that holds {CARD} and {WEIGHTS}"
+        )
     try:
         card = load_yaml(folder / CARD)
         config = from_mapping(NetworkConfig, card["network"], f"{folder / CARD}: network")
         version, parent, sha256 = int(card["version"]), int(card["parent"]), str(card["sha256"])
         weights = (folder / WEIGHTS).read_bytes()
     except (ConfigError, KeyError, TypeError, ValueError, OSError) as error:
-        raise CheckpointError(f"{folder}: unreadable checkpoint ({error}); restore it or use another version") from error
+        raise CheckpointError(
+            f"{folder}: unreadable checkpoint ({error}); restore it or use another version"
+        ) from error
     if card.get("format") != FORMAT:
-        raise CheckpointError(f"{folder}: format {card.get('format')!r}, this release reads {FORMAT}; update robot_finetune")
+        raise CheckpointError(
+            f"{folder}: format {card.get('format')!r}, this release reads {FORMAT}; update robot_finetune"
+        )
     digest = hashlib.sha256(weights).hexdigest()
     for expected, source in ((sha256, CARD), (expect_sha256, "the announcement")):
         if expected and digest != expected:
-            raise CheckpointError(f"{folder / WEIGHTS}: sha256 {digest[:12]} is not {expected[:12]} of {source}; the file is damaged, use another version")
+            raise CheckpointError(
+                f"{folder / WEIGHTS}: sha256 {digest[:12]} is not {expected[:12]} of {source};"
+                " the file is damaged, use another version"
+            )
     network = build_network(config)
     try:
         network.load_state_dict(load_tensors(weights))
     except Exception as error:  # safetensors and torch raise many kinds
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder / WEIGHTS}: does not fit the network in {CARD} ({reason}); use another version") from error
+        raise CheckpointError(
+            f"{folder / WEIGHTS}: does not fit the network in {CARD} ({reason}); use another version"
+        ) from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
         raise CheckpointError(f"{folder / WEIGHTS}: holds weights that are not finite; use another version")
     return Checkpoint(network.eval(), version, parent, digest, card.get("meta") or {})
-

@@ -14,10 +14,14 @@ from robot_finetune.stats import wilson_interval
 EVALUATION_SEED = 1_000_000  # first scene of evaluations; explorations start elsewhere
 
 
-def evaluate(policy: str, variation: str, episodes: int, seed: int = 0, robot: str = "sim", processes: int = 2) -> dict[str, Any]:
+def evaluate(
+    policy: str, variation: str, episodes: int, seed: int = 0, robot: str = "sim", processes: int = 2
+) -> dict[str, Any]:
     """Success of a checkpoint folder (or "scripted") over `episodes` new scenes with held-out objects.
 
-    Returns {policy_version, variation, episodes, successes, success_rate, ci95}. Raises CheckpointError, ConfigError."""
+    Returns {policy_version, variation, episodes, successes, success_rate, ci95}. Raises CheckpointError,
+    ConfigError.
+    """
     version = load_checkpoint(policy).version if policy != "scripted" else 0
     name = load_variation(variation).name
     config = RolloutConfig(policy, variation, robot, noise=0.0)

@@ -1,5 +1,5 @@
-"""Fine-tuning as in "Never Stop Learning", section 3: start from the base policy's parameters, half base data and half new
-data, a quarter of the pre-training's learning rate."""
+"""Fine-tuning as in "Never Stop Learning", section 3: start from the base policy's parameters, half base data and
+half new data, a quarter of the pre-training's learning rate."""
 
 from __future__ import annotations
 
@@ -76,4 +76,6 @@ class FineTuner:
             self.rng.bit_generator.state = state["rng"]
         except Exception as error:  # torch, zip and pickle raise many kinds
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CheckpointError(f"{path}: cannot resume training ({reason}); remove the file to start from the base policy") from error
+            raise CheckpointError(
+                f"{path}: cannot resume training ({reason}); remove the file to start from the base policy"
+            ) from error

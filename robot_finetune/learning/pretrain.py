@@ -1,4 +1,5 @@
-"""`robot-finetune pretrain`: the base policy, from nothing (QT-Opt: a weak scripted policy first, then the learned one)."""
+"""`robot-finetune pretrain`: the base policy, from nothing (QT-Opt: a weak scripted policy first, then the learned
+one)."""
 
 from __future__ import annotations
 
@@ -58,18 +59,26 @@ class Pretraining:
         self.rng = np.random.default_rng(config.seed)
         size, steps = config.network.image_size, config.network.max_steps
         self.scripted = ReplayBuffer(out / "data" / "scripted", config.scripted * steps, size)
-        self.explored = ReplayBuffer(out / "data" / "explored", max(1, config.rounds * config.round_episodes * steps), size)
+        self.explored = ReplayBuffer(
+            out / "data" / "explored", max(1, config.rounds * config.round_episodes * steps), size
+        )
         self.best = -1.0
         self.scenes = 0
         self.start = time.monotonic()
 
     def run(self) -> None:
         config = self.config
-        self._collect(self.scripted, RolloutConfig("scripted", robot=self.robot, mode="scripted", family="training", randomise=config.randomise), config.scripted)
+        self._collect(
+            self.scripted,
+            RolloutConfig("scripted", robot=self.robot, mode="scripted", family="training", randomise=config.randomise),
+            config.scripted,
+        )
         self._train(config.updates)
         self._evaluate()
         for index in range(config.rounds):
-            source = RolloutConfig(str(self._save("last")), robot=self.robot, mode="explore", family="training", randomise=config.randomise)
+            source = RolloutConfig(
+                str(self._save("last")), robot=self.robot, mode="explore", family="training", randomise=config.randomise
+            )
             self._collect(self.explored, source, config.round_episodes * (index + 1))
             for _ in range(0, config.round_updates, config.evaluate_every):
                 self._train(config.evaluate_every)
@@ -92,18 +101,28 @@ class Pretraining:
         for _ in range(updates):
             metrics = self.learner.update(mixed_batch(counts, config.bellman, self.rng))
             if self.learner.updates % 100 == 0:
-                self._say(f"update {self.learner.updates}: loss {metrics.loss:.4f}, mean Q {metrics.mean_q:.3f}, TD error {metrics.td_error:.3f}")
+                self._say(
+                    f"update {self.learner.updates}: loss {metrics.loss:.4f}, mean Q {metrics.mean_q:.3f},"
+                    f" TD error {metrics.td_error:.3f}"
+                )
 
     def _evaluate(self) -> None:
         folder = self._save("last")
         result = evaluate(str(folder), "base", self.config.episodes, VALIDATION_SEED, self.robot, self.processes)
-        self._say(f"update {self.learner.updates}: {result['success_rate']:.1%} of {result['episodes']} held-out grasps")
+        self._say(
+            f"update {self.learner.updates}: {result['success_rate']:.1%} of {result['episodes']} held-out grasps"
+        )
         if result["success_rate"] > self.best:
             self.best = result["success_rate"]
             self._save("best", validation=result)
 
     def _save(self, name: str, **more: object) -> Path:
-        meta = {"command": "robot-finetune pretrain", "updates": self.learner.updates, "pretrain": to_mapping(self.config), **more}
+        meta = {
+            "command": "robot-finetune pretrain",
+            "updates": self.learner.updates,
+            "pretrain": to_mapping(self.config),
+            **more,
+        }
         folder = self.out / name
         save_checkpoint(folder, self.learner.target, 1, 0, json.loads(json.dumps(meta)))
         return folder
@@ -111,12 +130,17 @@ class Pretraining:
     def _pack(self) -> None:
         """Keep the newest explored and scripted episodes, half and half, beside the best version."""
         half = self.config.base_replay // 2
-        keep = ReplayBuffer(None, self.config.base_replay * self.config.network.max_steps, self.config.network.image_size)
+        keep = ReplayBuffer(
+            None, self.config.base_replay * self.config.network.max_steps, self.config.network.image_size
+        )
         copy_newest(self.explored, keep, half)
         copy_newest(self.scripted, keep, self.config.base_replay - keep.episodes)
         pack(keep, self.out / "best" / REPLAY)
         load_checkpoint(self.out / "best")
-        self._say(f"best version: {self.best:.1%}; {keep.episodes} episodes in its replay; copy {self.out / 'best'} to models/base")
+        self._say(
+            f"best version: {self.best:.1%}; {keep.episodes} episodes in its replay;"
+            f" copy {self.out / 'best'} to models/base"
+        )
 
     def _say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.start:6.0f} s] {text}", flush=True)

@@ -1,9 +1,12 @@
-"""Q-functions: `encode(observation)` once an image, then `q(features, actions)` for as many candidate actions as CEM asks for.
+"""Q-functions: `encode(observation)` once an image, then `q(features, actions)` for as many candidate actions as CEM
+asks for.
 
 The compact network looks at the image where an action would put the gripper. Its features are sampled through the
 calibrated camera on two grids: around the place on the floor that an action leads to (a fine and a coarse patch, turned
-with the gripper), and around the gripper itself, as it is now. The second view tells the network where the fingers really
-are; from it a displacement of the first is predicted, so that a gripper that is mounted elsewhere is a few numbers to learn.
+with the gripper), and around the gripper itself, as it is now. The second view tells the network where the fingers
+really
+are; from it a displacement of the first is predicted, so that a gripper that is mounted elsewhere is a few numbers to
+learn.
 """
 
 from __future__ import annotations
@@ -84,7 +87,8 @@ class Geometry(nn.Module):
         return torch.cat([xyz, yaw[..., None]], -1)
 
     def sample(self, features: Tensor, pose: Tensor, z: Tensor, offsets: Tensor) -> Tensor:
-        """Sample maps (B, C, H, W) at tool-frame `offsets` (B, 1 or N, P, 2) around poses (B, N, 4), at heights z (B, N).
+        """Sample maps (B, C, H, W) at tool-frame `offsets` (B, 1 or N, P, 2) around poses (B, N, 4), at heights z (B,
+        N).
 
         Returns (B, C, N, P)."""
         cos, sin = torch.cos(pose[..., 3:4]), torch.sin(pose[..., 3:4])
@@ -107,6 +111,9 @@ class CompactQNetwork(nn.Module):
     """The CPU-sized Q-function (see the module's text). Outputs are logits of the success probability."""
 
     object_height = 0.02  # [m] above the floor: where an action patch looks
+    fine: Tensor
+    coarse: Tensor
+    gripper_grid: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -125,7 +132,9 @@ class CompactQNetwork(nn.Module):
         self.embed = nn.Sequential(nn.Linear(32 + 14, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
         self.patch_in = nn.Conv2d(2 * c, hidden // 2, 3, padding=1)
         self.embed_in = nn.Linear(hidden, hidden // 2)
-        self.patch_conv = nn.Sequential(nn.Conv2d(hidden // 2, hidden // 2, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten())
+        self.patch_conv = nn.Sequential(
+            nn.Conv2d(hidden // 2, hidden // 2, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten()
+        )
         flat = hidden // 2 * (-(-config.patch // 2)) ** 2
         self.head = nn.Sequential(
             nn.Linear(flat + hidden, hidden), nn.LayerNorm(hidden), nn.ReLU(),
@@ -134,14 +143,17 @@ class CompactQNetwork(nn.Module):
         self.register_buffer("fine", square_grid(config.patch, config.fine_pitch), persistent=False)
         self.register_buffer("coarse", square_grid(config.patch, config.coarse_pitch), persistent=False)
         self.register_buffer("gripper_grid", square_grid(config.gripper_patch, config.gripper_pitch), persistent=False)
-        self.to(memory_format=torch.channels_last)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
     def encode(self, state: State) -> Features:
         """The part of the Q-function that does not depend on the action, for a batch of states."""
         image = state.image.permute(0, 3, 1, 2).float().div(255).sub(0.5)
         features = self.stem(image.contiguous(memory_format=torch.channels_last))
         edge = self.config.gripper_patch
-        view = self.geometry.sample(features, state.pose[:, None], state.pose[:, None, 2], self.gripper_grid[None, None])
+        here = state.pose[:, None]
+        view = self.geometry.sample(features, here, here[..., 2], self.gripper_grid[None, None])
         view = self.gripper_conv(view.reshape(len(view), -1, edge, edge))
         heat = self.gripper_heat(view).flatten(1).softmax(-1)
         shift = heat @ self.gripper_grid
@@ -170,7 +182,8 @@ class CompactQNetwork(nn.Module):
         place = (target[..., :3] - self.geometry.center) * 4
         turn = torch.stack([torch.sin(2 * target[..., 3]), torch.cos(2 * target[..., 3])], -1)
         context = features.context[:, None].expand(-1, candidates, -1)
-        inputs = torch.cat([context, place, turn, action[..., 2:4], action[..., 6:7], action[..., :3].norm(dim=-1, keepdim=True)], -1)
+        distance = action[..., :3].norm(dim=-1, keepdim=True)
+        inputs = torch.cat([context, place, turn, action[..., 2:4], action[..., 6:7], distance], -1)
         embedding = self.embed(inputs.reshape(batch * candidates, -1))
         mixed = F.relu(self.patch_in(patch) + self.embed_in(embedding)[..., None, None])
         flat = torch.cat([self.patch_conv(mixed), F.relu(embedding)], -1)

@@ -32,7 +32,9 @@ class PolicyConfig:
 class QPolicy:
     """Implements `Policy`. A new version is handed over by `swap` at any time and used from the next episode on."""
 
-    def __init__(self, checkpoint: Checkpoint, profile: RobotProfile, config: PolicyConfig = PolicyConfig(), seed: int = 0) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, profile: RobotProfile, config: PolicyConfig = PolicyConfig(), seed: int = 0
+    ) -> None:
         self.config, self.profile = config, profile
         self._max_yaw = profile.workspace.max_step_yaw
         self._generator = torch.Generator().manual_seed(seed)
@@ -101,7 +103,8 @@ def _state(observation: Observation) -> State:
 
 @torch.inference_mode()
 def probe(checkpoint: Checkpoint, profile: RobotProfile) -> None:
-    """Run the network on a fixed batch of images as a robot would. Raises CheckpointError if an output is not a finite number."""
+    """Run the network on a fixed batch of images as a robot would. Raises CheckpointError if an output is not a
+    finite number."""
     network, rng = checkpoint.network, np.random.default_rng(0)
     network.geometry.set_profile(profile)
     size = network.config.image_size
@@ -111,4 +114,6 @@ def probe(checkpoint: Checkpoint, profile: RobotProfile) -> None:
     candidates = move_actions(torch.from_numpy(rng.uniform(-1, 1, (4, 16, 4)).astype(np.float32)), 1.0)
     logits = network.q(features, candidates)
     if not bool(torch.isfinite(logits).all()):
-        raise CheckpointError(f"version {checkpoint.version}: its Q-values are not finite on the probe images; use another version")
+        raise CheckpointError(
+            f"version {checkpoint.version}: its Q-values are not finite on the probe images; use another version"
+        )

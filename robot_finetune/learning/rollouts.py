@@ -10,11 +10,18 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from robot_finetune.config import setting
+from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.q_policy import QPolicy
+from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.randomisation import randomise
+from robot_finetune.sim.robot import sim_robot
+from robot_finetune.sim.scripted_policy import ScriptedPolicy
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import Episode
 
@@ -69,22 +76,19 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
 
 
 @lru_cache(maxsize=1)
-def _bench(config: RolloutConfig):  # noqa: ANN202 - the cell and the runner of this process
-    import torch
+def _bench(config: RolloutConfig) -> tuple[Cell, ScriptedPolicy | QPolicy, EpisodeRunner]:
+    """The cell, the policy and the runner of this process."""
 
     torch.set_num_threads(1)
-    from robot_finetune.learning.checkpoint import load_checkpoint
-    from robot_finetune.learning.q_policy import QPolicy
-    from robot_finetune.perception.grasp_success import GraspDetector
-    from robot_finetune.sim.cell import Cell
-    from robot_finetune.sim.robot import sim_robot
-    from robot_finetune.sim.scripted_policy import ScriptedPolicy
 
     profile = load_robot(config.robot)
     cell = Cell(profile, load_variation(config.variation))
+    policy: ScriptedPolicy | QPolicy
     if config.policy == "scripted":
         policy = ScriptedPolicy(cell, config.noise, np.random.default_rng())
     else:
         policy = QPolicy(load_checkpoint(config.policy), profile)
-    runner = EpisodeRunner(sim_robot(cell), profile, policy, GraspDetector(profile), config=RunnerConfig(look=config.look))
+    runner = EpisodeRunner(
+        sim_robot(cell), profile, policy, GraspDetector(profile), config=RunnerConfig(look=config.look)
+    )
     return cell, policy, runner

@@ -18,12 +18,19 @@ DEFAULT_SCENE_CHANGE = SceneChangeConfig()
 class GraspDetectorConfig:
     """How sure each source is. A log-odds of 3 is a probability of 95 %."""
 
-    opening_scale: float = setting(0.02, "an opening this far from its limit is a log-odds of 1", low=0.001, high=0.5)
+    opening_scale: float = setting(0.015, "an opening this far from its limit is a log-odds of 1", low=0.001, high=0.5)
     gripper_limit: float = setting(4.0, "largest log-odds of the gripper's opinion", low=0.1, high=20.0)
-    object_area: float = setting(3.0, "smallest net change that is an object", unit="cm2", low=0.1, high=200.0)
-    area_scale: float = setting(1.0, "a net change this far from object_area is a log-odds of 1", unit="cm2", low=0.01, high=100.0)
+    object_area: float = setting(5.5, "smallest net change that is an object", unit="cm2", low=0.1, high=200.0)
+    area_scale: float = setting(
+        1.0, "a net change this far from object_area is a log-odds of 1", unit="cm2", low=0.01, high=100.0
+    )
     image_limit: float = setting(3.0, "largest log-odds of each comparison of images", low=0.1, high=20.0)
-    contradiction: float = setting(1.0, "opposite opinions with at least this log-odds each contradict", low=0.0, high=20.0)
+    not_returned: float = setting(
+        -1.5, "smallest log-odds if nothing comes back (it may be lost on the way)", low=-20.0, high=0.0
+    )
+    contradiction: float = setting(
+        1.0, "opposite opinions with at least this log-odds each contradict", low=0.0, high=20.0
+    )
     scene_change: SceneChangeConfig = setting(DEFAULT_SCENE_CHANGE)
 
 
@@ -31,7 +38,7 @@ class GraspDetector:
     """A `Judge`. Evidence of its outcomes: opening_closed, opening_lifted, gripper_probability and, with images,
     disappeared_cm2 (net, by lifting), returned_cm2 (net, by dropping) and image_probability."""
 
-    def __init__(self, profile: RobotProfile, config: GraspDetectorConfig = GraspDetectorConfig()) -> None:  # noqa: B008
+    def __init__(self, profile: RobotProfile, config: GraspDetectorConfig = GraspDetectorConfig()) -> None:
         self.config, self._limits = config, profile.gripper
         self._compare = SceneComparison(profile, config.scene_change)
 
@@ -59,7 +66,7 @@ class GraspDetector:
         log_odds = self._area_log_odds(disappeared)
         if dropped is not None and dropped.stamp != lifted.stamp:
             returned = details["returned_cm2"] = self._compare(lifted.image, dropped.image).net
-            log_odds += self._area_log_odds(returned)
+            log_odds += max(self._area_log_odds(returned), self.config.not_returned)
         details["image_probability"] = _probability(log_odds)
         return log_odds
 
@@ -68,9 +75,13 @@ class GraspDetector:
 
 
 def _gripper_log_odds(evidence: GraspEvidence, limits: GripperConfig, config: GraspDetectorConfig) -> float:
-    """Opinion of the gripper: neither closed on nothing nor still open, both after closing and after lifting."""
-    openings = evidence.opening_closed, evidence.opening_lifted
-    margin = min(min(opening - limits.empty_opening, limits.full_opening - opening) for opening in openings)
+    """Opinion of the gripper: neither closed on nothing nor still open.
+
+    Only after lifting: fingers that press on the floor may close no sooner than that, and a weak grip opens on the
+    way up.
+    """
+    opening = evidence.opening_lifted
+    margin = min(opening - limits.empty_opening, limits.full_opening - opening)
     return _limit(margin / config.opening_scale, config.gripper_limit)
 
 

@@ -13,7 +13,7 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import RobotProfile
 
 DARK = 16.0
-PALETTE_SIZE = 256
+PALETTE_SIZE = 96
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,20 @@ class SceneChangeConfig:
     """When a pixel counts as changed."""
 
     object_height: float = setting(0.06, "objects in the bin are at most this high", unit="m", low=0.0, high=0.5)
-    min_difference: float = setting(10.0, "smallest colour difference of a changed pixel", unit="grey levels", low=1.0, high=255.0)
-    noise_factor: float = setting(5.0, "a changed pixel differs by this many standard deviations of the noise", low=1.0, high=50.0)
+    min_difference: float = setting(
+        10.0, "smallest colour difference of a changed pixel", unit="grey levels", low=1.0, high=255.0
+    )
+    noise_factor: float = setting(
+        5.0, "a changed pixel differs by this many standard deviations of the noise", low=1.0, high=50.0
+    )
     min_area: float = setting(1.0, "smaller connected changes are ignored", unit="cm2", low=0.0, high=100.0)
-    surround: float = setting(2.0, "width of the ring around a change that shows the floor there", unit="cm", low=0.2, high=10.0)
+    darkest_shadow: float = setting(0.15, "brightness of a shadow relative to the lit floor", low=0.0, high=1.0)
+    floor_share: float = setting(
+        0.1, "share of the surround that each colour of the floor has at least", low=0.0, high=1.0
+    )
+    surround: float = setting(
+        2.0, "width of the ring around a change that shows the floor there", unit="cm", low=0.2, high=10.0
+    )
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class SceneChange:
 class SceneComparison:
     """Compares images of the bin taken by the calibrated camera of a robot profile."""
 
-    def __init__(self, profile: RobotProfile, config: SceneChangeConfig = SceneChangeConfig()) -> None:  # noqa: B008
+    def __init__(self, profile: RobotProfile, config: SceneChangeConfig = SceneChangeConfig()) -> None:
         self.config = config
         camera = CameraModel.from_config(profile.camera)
         self.shape = (profile.camera.height, profile.camera.width, 3)
@@ -52,11 +62,14 @@ class SceneComparison:
         self._cm_per_pixel = 100 * distance / profile.camera.focal
 
     def __call__(self, earlier: np.ndarray, later: np.ndarray) -> SceneChange:
-        """Changes from `earlier` to `later`, uint8 RGB (height, width, 3). Raises RobotError if they do not fit the profile."""
+        """Changes from `earlier` to `later`, uint8 RGB (height, width, 3). Raises RobotError if they do not fit the
+        profile."""
         for image in (earlier, later):
             if image.shape != self.shape:
                 cure = "set camera.width, height and focal in the robot profile to those of the camera"
-                raise RobotError(f"camera image is {image.shape[1]}x{image.shape[0]}, not {self.shape[1]}x{self.shape[0]}: {cure}")
+                raise RobotError(
+                    f"camera image is {image.shape[1]}x{image.shape[0]}, not {self.shape[1]}x{self.shape[0]}: {cure}"
+                )
         first, second = (cv2.GaussianBlur(image, (3, 3), 0).astype(np.float32) for image in (earlier, later))
         second = self._match_brightness(first, second)
         changed = self._changed(np.abs(second - first).max(axis=2))
@@ -66,9 +79,11 @@ class SceneComparison:
         for label in range(1, count):
             if stats[label, cv2.CC_STAT_AREA] * pixel_area >= self.config.min_area:
                 inside = labels == label
-                is_new = self._unlike_floor(second, inside, changed) > self._unlike_floor(first, inside, changed)
-                appeared += is_new.sum() * pixel_area
-                disappeared += (~is_new).sum() * pixel_area
+                surround = self._surround(inside, changed)
+                was_object = self._unlike_floor(first[inside], first[surround])
+                is_object = self._unlike_floor(second[inside], second[surround])
+                appeared += np.count_nonzero(is_object & ~was_object) * pixel_area
+                disappeared += np.count_nonzero(was_object & ~is_object) * pixel_area
         return SceneChange(float(appeared), float(disappeared))
 
     def _match_brightness(self, reference: np.ndarray, image: np.ndarray) -> np.ndarray:
@@ -82,16 +97,21 @@ class SceneComparison:
         noise = 1.4826 * np.median(np.abs(inside - np.median(inside)))
         return self.bin_mask & (difference > max(self.config.min_difference, self.config.noise_factor * noise))
 
-    def _unlike_floor(self, image: np.ndarray, inside: np.ndarray, changed: np.ndarray) -> np.ndarray:
-        """Colour distance of each pixel `inside` to the most similar unchanged pixel around them: small on a bare floor,
-        whatever its pattern, and large on an object."""
+    def _surround(self, inside: np.ndarray, changed: np.ndarray) -> np.ndarray:
+        """Unchanged pixels around a change: most of them show the floor."""
         width = 2 * max(1, round(self.config.surround / self._cm_per_pixel)) + 1
-        ring = cv2.dilate(inside.astype(np.uint8), np.ones((width, width), np.uint8)).astype(bool) & ~changed
-        palette = image[ring]
-        if not len(palette):
-            return np.zeros(int(inside.sum()), np.float32)
-        palette = palette[:: -(-len(palette) // PALETTE_SIZE)]
-        return np.linalg.norm(image[inside][:, None] - palette[None], axis=2).min(axis=1)
+        near = cv2.dilate(inside.astype(np.uint8), np.ones((width, width), np.uint8)).astype(bool)
+        return near & ~changed & self.bin_mask
+
+    def _unlike_floor(self, colors: np.ndarray, floor: np.ndarray) -> np.ndarray:
+        """Which colours (n, 3) are too rare in `floor` (m, 3), in light or in shadow, to be the floor's."""
+        if not len(floor):
+            return np.zeros(len(colors), bool)
+        floor = floor[:: -(-len(floor) // PALETTE_SIZE)]
+        shade = (colors @ floor.T) / np.maximum((floor**2).sum(axis=1), 1.0)
+        shaded = np.clip(shade, self.config.darkest_shadow, 1.0)[..., None] * floor
+        distance = np.linalg.norm(colors[:, None] - shaded, axis=2)
+        return (distance < self.config.min_difference).mean(axis=1) < self.config.floor_share
 
 
 def _bin_mask(camera: CameraModel, profile: RobotProfile, height: float) -> np.ndarray:
@@ -100,7 +120,9 @@ def _bin_mask(camera: CameraModel, profile: RobotProfile, height: float) -> np.n
     corners = [(x + i * half, y + j * half, profile.floor_z + z) for i in (-1, 1) for j in (-1, 1) for z in (0, height)]
     pixels = camera.project(np.array(corners))
     if not np.isfinite(pixels).all():
-        raise RobotError("the camera does not see the bin: correct camera.position and camera.target in the robot profile")
+        raise RobotError(
+            "the camera does not see the bin: correct camera.position and camera.target in the robot profile"
+        )
     mask = np.zeros((camera.height, camera.width), np.uint8)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.round(pixels).astype(np.int32)), 1)
     return mask.astype(bool)

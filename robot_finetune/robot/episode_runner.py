@@ -98,7 +98,7 @@ class EpisodeRunner:
         policy: Policy,
         judge: Judge,
         observer: EpisodeObserver | None = None,
-        config: RunnerConfig = RunnerConfig(),  # noqa: B008 - frozen
+        config: RunnerConfig = RunnerConfig(),
     ) -> None:
         self.robot, self.profile, self.policy, self.judge, self.config = robot, profile, policy, judge, config
         self.observer = observer or SilentObserver()

@@ -20,7 +20,8 @@ class RobotError(RuntimeError):
 
 @dataclass(frozen=True)
 class MoveResult:
-    """pose: where the tool centre point really ended, (4,). reason: "" if the target was reached, else blocked, unreachable, timeout or stopped."""
+    """pose: where the tool centre point really ended, (4,). reason: "" if the target was reached, else blocked,
+    unreachable, timeout or stopped."""
 
     pose: np.ndarray
     reason: str = ""
@@ -127,7 +128,8 @@ class Decision:
 
 class Policy(Protocol):
     def begin_episode(self, mode: str) -> None:
-        """Called once before an episode of `mode` (explore or evaluate); the only moment at which a version may change."""
+        """Called once before an episode of `mode` (explore or evaluate); the only moment at which a version may
+        change."""
         ...
 
     def act(self, observation: Observation) -> Decision: ...

@@ -18,9 +18,9 @@ AT_TARGET = 0.0005  # m and rad/4; nearer than this there is nothing to move
 class JointArm:
     """Moves the tip of an arm by joint trajectories and says how each move ended.
 
-    After a trajectory's end and the settling time, a tip farther from its target than the profile's tolerance was blocked
-    if the arm stands still; while it moves, it is waited for up to the profile's time-out. However a move ends short of its
-    target, the arm is made to hold the position it is in, so that it presses on nothing.
+    After a trajectory's end and the settling time, a tip farther from its target than the profile's tolerance was
+    blocked if the arm stands still; while it moves, it is waited for up to the profile's time-out. However a move ends
+    short of its target, the arm is made to hold the position it is in, so that it presses on nothing.
     """
 
     def __init__(self, driver: JointDriver, kinematics: Kinematics, clock: Clock, profile: RobotProfile) -> None:

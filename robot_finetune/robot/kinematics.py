@@ -1,7 +1,7 @@
 """Kinematics of the arm in the URDF, by MuJoCo's own Jacobians: forward, inverse, straight lines and joint moves.
 
-Poses are `(x, y, z, yaw)` of the tip in the base frame with the tool pointing straight down: the tip's z axis is the base's
--z, and its x axis is turned by yaw from the base's x axis.
+Poses are `(x, y, z, yaw)` of the tip in the base frame with the tool pointing straight down: the tip's z axis is the
+base's -z, and its x axis is turned by yaw from the base's x axis.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class Kinematics:
         self.velocity_limits = _velocity_limits(urdf, profile) * profile.motion.velocity_scaling
         self.home = np.array(profile.home_joints)
         if self.home.shape != self.low.shape:
-            raise ConfigError(f"profile {profile.name}: home_joints has {self.home.size} values for {self.low.size} joints")
+            sizes = f"{self.home.size} values for {self.low.size} joints"
+            raise ConfigError(f"profile {profile.name}: home_joints has {sizes}; give one a joint")
         mujoco.mj_kinematics(self._model, self._data)
         base = self._body(profile.base_frame, profile)
         self._base_position = self._data.xpos[base].copy()
@@ -102,9 +103,7 @@ class Kinematics:
 
         Damped least squares; redundant joints are drawn towards the home posture. Raises Unreachable.
         """
-        q = np.array(self.home if seed_q is None else seed_q, dtype=float)
-        q = self._solve(pose, q, 40)
-        return q
+        return self._solve(pose, np.array(self.home if seed_q is None else seed_q, dtype=float), 40)
 
     def line(self, q: np.ndarray, pose: np.ndarray) -> JointTrajectory:
         """A straight line of the tip from joint positions `q` to `pose` at the profile's tip speed.
@@ -119,8 +118,11 @@ class Kinematics:
         points = np.empty((len(nodes), len(self.home)))
         points[0] = q
         for i, s in enumerate(nodes[1:], 1):
-            seed = points[i - 1] if i == 1 else points[i - 1] + (points[i - 1] - points[i - 2]) * (
-                (s - nodes[i - 1]) / (nodes[i - 1] - nodes[i - 2])
+            seed = (
+                points[i - 1]
+                if i == 1
+                else points[i - 1]
+                + (points[i - 1] - points[i - 2]) * ((s - nodes[i - 1]) / (nodes[i - 1] - nodes[i - 2]))
             )
             points[i] = self._solve(start + s * step, seed, 20)
         speed, acceleration = self._motion.tip_speed / length, self._motion.tip_acceleration / length
@@ -211,7 +213,7 @@ def _velocity_limits(urdf: str, profile: RobotProfile) -> np.ndarray:
     }
     missing = [name for name in profile.joints if not limits.get(name, np.nan) > 0]
     if missing:
-        raise ConfigError(f"{profile.urdf}: no velocity limit for {', '.join(missing)}; add it to the robot description")
+        raise ConfigError(f"{profile.urdf}: no velocity limit for {', '.join(missing)}; add it to the description")
     return np.array([limits[name] for name in profile.joints])
 
 
@@ -235,7 +237,7 @@ def _interpolation(nodes: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 
 def _time_law(speed: float, acceleration: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times and path fractions from 0 to 1 with smooth ramps; speed and acceleration as fractions of the path a second."""
+    """Times and path fractions up to 1 with smooth ramps; speed and acceleration as fractions of the path a second."""
     speed = min(speed, float(np.sqrt(acceleration)))
     ramp = speed / acceleration
     duration = 1.0 / speed + ramp

@@ -28,7 +28,9 @@ class MotionConfig:
     tip_acceleration: float = setting(3.0, "acceleration of the tool centre point", unit="m/s2", low=0.05, high=20.0)
     velocity_scaling: float = setting(0.8, "fraction of the URDF's joint velocities", low=0.01, high=1.0)
     settle: float = setting(0.05, "wait after a trajectory's end before the pose is read", unit="s", low=0.0, high=2.0)
-    tolerance: float = setting(0.008, "a tip farther than this from its target was blocked", unit="m", low=0.001, high=0.05)
+    tolerance: float = setting(
+        0.008, "a tip farther than this from its target was blocked", unit="m", low=0.001, high=0.05
+    )
     timeout: float = setting(3.0, "longest wait beyond a trajectory's own duration", unit="s", low=0.1, high=60.0)
 
 
@@ -40,7 +42,9 @@ class GripperConfig:
     open_position: float = setting(0.04, "joint position when open", unit="m or rad")
     closed_position: float = setting(0.0, "joint position when closed", unit="m or rad")
     empty_opening: float = setting(0.06, "an opening below this after closing means nothing is held", low=0.0, high=1.0)
-    full_opening: float = setting(0.97, "an opening above this after closing means that the fingers did not close", low=0.0, high=1.0)
+    full_opening: float = setting(
+        0.97, "an opening above this after closing means that the fingers did not close", low=0.0, high=1.0
+    )
     timeout: float = setting(2.0, "longest wait for the fingers to rest", unit="s", low=0.1, high=30.0)
 
 
@@ -52,7 +56,9 @@ class CameraConfig:
     height: int = setting(128, "image height", unit="px", low=16, high=4096)
     focal: float = setting(310.0, "focal length", unit="px", low=1.0)
     position: tuple[float, float, float] = setting((1.3, 0.0, 0.95), "camera centre in the base frame", unit="m")
-    target: tuple[float, float, float] = setting((0.6, 0.0, 0.11), "point on the optical axis; image up is the base frame's z", unit="m")
+    target: tuple[float, float, float] = setting(
+        (0.6, 0.0, 0.11), "point on the optical axis; image up is the base frame's z", unit="m"
+    )
     rate: float = setting(30.0, "images a second", unit="Hz", low=1.0, high=240.0)
     timeout: float = setting(2.0, "longest wait for an image", unit="s", low=0.1, high=60.0)
 
@@ -66,9 +72,13 @@ class RobotProfile:
     base_frame: str = setting("base_link", "frame of all poses")
     tip_frame: str = setting("tcp", "tool centre point, between the finger tips")
     joints: tuple[str, ...] = setting(tuple(f"joint_{i}" for i in range(1, 8)), "arm joints in order")
-    home_joints: tuple[float, ...] = setting((0.0, 0.4, 0.0, -1.6, 0.0, 1.1, 0.0), "IK seed and home posture", unit="rad")
+    home_joints: tuple[float, ...] = setting(
+        (0.0, 0.4, 0.0, -1.6, 0.0, 1.1, 0.0), "IK seed and home posture", unit="rad"
+    )
     start_pose: tuple[float, float, float, float] = setting((0.6, 0.0, 0.20, 0.0), "where every grasp attempt starts")
-    out_of_view_joints: tuple[float, ...] = setting((1.2, 0.4, 0.0, -1.6, 0.0, 1.1, 0.0), "posture that hides nothing of the bin from the camera")
+    out_of_view_joints: tuple[float, ...] = setting(
+        (0.0, 0.42, 0.0, -1.555, 0.0, 1.165, 0.0), "posture that hides nothing of the bin from the camera"
+    )
     bin_center: tuple[float, float] = setting((0.6, 0.0), "centre of the bin", unit="m")
     bin_half_width: float = setting(0.165, "half of the bin's inner width", unit="m", low=0.03, high=1.0)
     floor_z: float = setting(0.0, "height of the bin's floor", unit="m")

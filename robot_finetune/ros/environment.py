@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,9 +45,26 @@ def node_environment(domain_id: int | None = None) -> dict[str, str]:
 
 
 def free_domain() -> int:
-    """The ROS domain of the environment, or one that belongs to this process."""
+    """The ROS domain of the environment, or one that nobody on this computer takes part in."""
     given = os.environ.get("ROS_DOMAIN_ID", "")
-    return int(given) if given.isdigit() else DOMAINS[os.getpid() % len(DOMAINS)]
+    return int(given) if given.isdigit() else unused_domain()
+
+
+def unused_domain() -> int:
+    """A domain without participants on this computer; where all are taken, one that other processes hardly choose."""
+    first = os.getpid() % len(DOMAINS)
+    candidates = [*DOMAINS[first:], *DOMAINS[:first]]
+    return next((domain for domain in candidates if not _is_used(domain)), candidates[0])
+
+
+def _is_used(domain: int) -> bool:
+    """Whether the port is taken that DDS gives to the first participant of a domain."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain + 10))
+        except OSError:
+            return True
+    return False
 
 
 def executable(name: str) -> Path:

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from robot_finetune.learning.version_switch import SwitchingPolicy
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import PolicyStatus, PolicyStep
-from robot_finetune.robot.interfaces import Frame, GraspEvidence, RobotError
+from robot_finetune.robot.interfaces import Clock, Frame, GraspEvidence, RobotError
 from robot_finetune.ros.conversions import message_to_outcome, step_to_message, to_stamp
 from robot_finetune.ros.qos import EPISODE, STEP
 from robot_finetune.ros.waiting import Check, no_check, wait_for
@@ -66,8 +66,9 @@ class OutcomeJudge:
 class EpisodePublisher:
     """Implements `interfaces.EpisodeObserver`: publishes each step and each phase of an episode of `policy`."""
 
-    def __init__(self, node: Node, frame_id: str, policy: SwitchingPolicy) -> None:
-        self._clock = node.get_clock()
+    def __init__(self, node: Node, frame_id: str, policy: SwitchingPolicy, clock: Clock) -> None:
+        """frame_id: the robot's base frame. clock: the robot's."""
+        self._clock = clock
         self._frame_id = frame_id
         self._policy = policy
         self._lock = threading.RLock()
@@ -109,7 +110,7 @@ class EpisodePublisher:
         self._steps.publish(message)
 
     def _publish(self) -> None:
-        self._status.header.stamp = self._clock.now().to_msg()
+        self._status.header.stamp = to_stamp(self._clock.now())
         self._status.policy_version = self._policy.version
         self._status.swap_ms = self._policy.swap_ms
         self._statuses.publish(self._status)

@@ -18,12 +18,14 @@ from robot_finetune.ros.qos import COMMAND
 from robot_finetune.ros.trajectory_arm import STATE_TIMEOUT, JointStates
 from robot_finetune.ros.waiting import Check, no_check, require_listener
 
-REST_BAND = 0.01
+REST_BAND = 0.03
 """Fingers rest while their opening varies by less than this ..."""
 REST_TIME = 0.1
 """... for this long [s, robot time]."""
 REACTION_TIME = 0.5
-"""A joint that neither moves nor is at its goal may still be about to start, for this long [s]."""
+"""Fingers that have hardly moved and are not at their goal may still be about to start, for this long [s] ..."""
+STARTED = 0.1
+"""... unless their opening has changed by more than this."""
 AT_GOAL = 0.03
 """An opening this close to the commanded one is there."""
 
@@ -74,7 +76,7 @@ class GripperClient:
         openings = [item[1] for item in recent]
         if stamp - recent[0][0] < REST_TIME or max(openings) - min(openings) > REST_BAND:
             return False
-        started = abs(opening - initial) > AT_GOAL or abs(opening - goal) < AT_GOAL
+        started = abs(opening - initial) > STARTED or abs(opening - goal) < AT_GOAL
         return started or stamp - begin >= REACTION_TIME
 
     def _normalised(self, position: float) -> float:

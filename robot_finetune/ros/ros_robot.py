@@ -70,7 +70,7 @@ def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check) -> Rob
     raising.
     """
     clock = RosClock(node, check=check)
-    states = JointStates(node, profile.joint_states_topic)
+    states = JointStates(node, profile.joint_states_topic, clock)
     driver = TopicJointDriver(node, states, profile.joints, profile.arm_topic)
     arm = JointArm(driver, Kinematics(profile), clock, profile)
     gripper = GripperClient(node, states, profile.gripper, profile.gripper_topic, check)

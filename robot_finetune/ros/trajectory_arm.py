@@ -19,7 +19,7 @@ from trajectory_msgs.msg import JointTrajectoryPoint
 
 from robot_finetune.robot.interfaces import JointTrajectory, RobotError
 from robot_finetune.ros.qos import COMMAND, NEWEST
-from robot_finetune.ros.waiting import Check, no_check, require_listener, wait_for
+from robot_finetune.ros.waiting import Check, RosClock, no_check, require_listener, wait_for
 
 STATE_TIMEOUT = 2.0
 """Wall seconds without joint states after which the arm counts as not answering."""
@@ -28,9 +28,10 @@ STATE_TIMEOUT = 2.0
 class JointStates:
     """Newest position of every joint on a joint_states topic; several publishers (arm, gripper) may share it."""
 
-    def __init__(self, node: Node, topic: str, timeout: float = STATE_TIMEOUT) -> None:
+    def __init__(self, node: Node, topic: str, clock: RosClock, timeout: float = STATE_TIMEOUT) -> None:
+        """timeout: wall seconds without a message after which a joint counts as silent."""
         self._condition = threading.Condition()
-        self._clock = node.get_clock()
+        self._clock = clock
         self._timeout = timeout
         self._newest: dict[str, tuple[float, float, float]] = {}  # position, stamp [s], wall time of arrival
         self._subscription = node.create_subscription(JointState, topic, self._store, NEWEST)
@@ -63,7 +64,8 @@ class JointStates:
     def _store(self, message: JointState) -> None:
         stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
         if stamp == 0.0:  # an unstamped publisher
-            stamp = self._clock.now().nanoseconds * 1e-9
+            stamp = self._clock.now()
+        self._clock.observe(stamp)
         arrival = time.monotonic()
         with self._condition:
             for joint, position in zip(message.name, message.position, strict=False):

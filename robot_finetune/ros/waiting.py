@@ -20,6 +20,8 @@ POLL = 0.1
 """Longest wall time [s] between two calls of `check` while a message is awaited."""
 CLOCK_POLL = 0.002
 """Wall time [s] between two looks at a simulated clock."""
+SET_BACK = 1.0
+"""A simulated clock this far [s] behind the newest message is a new simulation, not a late /clock."""
 
 Check = Callable[[], None]
 
@@ -53,21 +55,32 @@ def require_listener(publisher: Any, timeout: float, cure: str, check: Check = n
 
 
 class RosClock:
-    """The robot's clock: the node's own, simulated where the parameter use_sim_time is set."""
+    """The robot's clock: the node's own, simulated where the parameter use_sim_time is set.
+
+    Messages of a simulation may overtake its /clock: it is never earlier than the newest stamp that `observe` was told.
+    """
 
     def __init__(self, node: Node, timeout: float = 2.0, check: Check = no_check) -> None:
         """timeout: wall seconds for which a simulated clock may stand still while it is slept on."""
         self._clock = node.get_clock()
         self._timeout = timeout
         self._check = check
+        self._observed = 0.0
 
     @property
     def simulated(self) -> bool:
         return self._clock.clock_type == ClockType.ROS_TIME and bool(getattr(self._clock, "ros_time_is_active", False))
 
     def now(self) -> float:
-        """Robot time [s]; 0 before the first /clock of a simulation."""
-        return self._clock.now().nanoseconds * 1e-9
+        """Robot time [s]; 0 before the first message of a simulation."""
+        now = self._clock.now().nanoseconds * 1e-9
+        if not self.simulated or self._observed - now > SET_BACK:
+            return now
+        return max(now, self._observed)
+
+    def observe(self, stamp: float) -> None:
+        """A message with this stamp [s] has come; called on the executor's thread."""
+        self._observed = stamp
 
     def sleep(self, seconds: float) -> None:
         """Wait until `now` has advanced by `seconds`. Raises RobotError if a simulated clock stands still."""

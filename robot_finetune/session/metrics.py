@@ -58,4 +58,6 @@ def read_metrics(folder: Path) -> SessionMetrics:
     try:
         return SessionMetrics(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); remove it to go on without earlier measurements") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error}); remove it to go on without earlier measurements"
+        ) from error

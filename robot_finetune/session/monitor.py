@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class Monitor:
         self.grasps: dict[str, Grasp] = {}
         self.swap_ms: list[float] = []
         self.losses: list[list[float]] = []
+        self._heard = time.monotonic()
         self._clients: dict[str, Any] = {}
         self.node.create_subscription(PolicyStatus, "policy_status", self._on_policy, EPISODE)
         self.node.create_subscription(TrainerStatus, "trainer_status", self._on_trainer, LATCHED)
@@ -57,6 +59,11 @@ class Monitor:
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+
+    @property
+    def silence(self) -> float:
+        """Wall seconds since the newest PolicyStatus."""
+        return time.monotonic() - self._heard
 
     def close(self) -> None:
         """End the thread and leave the graph."""
@@ -83,7 +90,9 @@ class Monitor:
         self.trainer = None
 
     def _call(self, kind: Any, service: str, request: Any, timeout: float = CALL_TIMEOUT) -> Any:
-        client = self._clients.setdefault(service, self.node.create_client(kind, service))
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, service)
+        client = self._clients[service]
         deadline = time.monotonic() + timeout
         self._wait(client.service_is_ready, deadline, service)
         future = client.call_async(request)
@@ -98,15 +107,14 @@ class Monitor:
             time.sleep(0.005)
 
     def _spin(self) -> None:
-        try:
+        with suppress(ExternalShutdownException):
             self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
     def _on_policy(self, message: PolicyStatus) -> None:
         if self.policy is not None and message.policy_version != self.policy.policy_version:
             self.swap_ms.append(float(message.swap_ms))
         self.policy = message
+        self._heard = time.monotonic()
 
     def _on_trainer(self, message: TrainerStatus) -> None:
         if message.updates and (not self.losses or message.updates > self.losses[-1][0]):

@@ -1,4 +1,4 @@
-"""Runs the node graph of `bringup` as processes of this computer: starts, logs, starts again what may be, and ends them.
+"""Runs the node graph of `bringup` as processes: starts, logs, starts again what may be started again, and ends them.
 
 The processes get a session of their own, so that Ctrl-C reaches them only through `stop`, in order; where the system
 can, they end with this process however it dies. All calls come from the main thread.
@@ -44,24 +44,20 @@ class _Process:
     popen: subprocess.Popen[bytes]
     started: float
     quick_deaths: int = 0
-    restarts: int = 0
     due: float | None = None
 
 
 class ProcessRunner:
-    """The processes of a node graph. restarted: called with one line when a process is started again."""
+    """The processes of a node graph. restarts: how often each node was started again, where it was."""
 
     def __init__(self, logs: Path, environment: Mapping[str, str], restarted: Callable[[str], None]) -> None:
+        """restarted: called with one line when a process is to be started again."""
         self._logs = logs
         self._environment = dict(environment)
         self._restarted = restarted
         self._processes: dict[str, _Process] = {}
+        self.restarts: dict[str, int] = {}
         logs.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def restarts(self) -> dict[str, int]:
-        """How often each node was started again, where it was."""
-        return {name: process.restarts for name, process in self._processes.items() if process.restarts}
 
     def pid(self, name: str) -> int:
         """Process id of a node."""
@@ -119,7 +115,8 @@ class ProcessRunner:
 
     def _respawn(self, process: _Process) -> None:
         process.popen, process.started, process.due = self._spawn(process.spec), time.monotonic(), None
-        process.restarts += 1
+        name = process.spec.name
+        self.restarts[name] = self.restarts.get(name, 0) + 1
 
     def _spawn(self, spec: NodeSpec) -> subprocess.Popen[bytes]:
         command = [*_end_with_parent(), *node_command(spec)]

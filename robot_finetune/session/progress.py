@@ -16,7 +16,7 @@ BAR = 24
 
 @dataclass(frozen=True)
 class View:
-    """What is shown. per_minute, seconds_left, loss: None where unknown. note: what an operator should know."""
+    """What is shown. per_minute, seconds_left, loss: None where unknown. state: of the policy node, if it waits."""
 
     title: str = ""
     phase: str = ""
@@ -32,7 +32,7 @@ class View:
     per_minute: float | None = None
     seconds_left: float | None = None
     elapsed: float = 0.0
-    note: str = ""
+    state: str = ""
 
     def block(self) -> list[str]:
         """The view in a few lines."""
@@ -41,18 +41,17 @@ class View:
         success = f"{self.success}   last {self.recent.episodes}: {self.recent}" if self.success.episodes else "-"
         if self.before.episodes:
             success += f"   before: {self.before}"
-        lines = [
+        return [
             f"{self.title}  {self.phase}  {clock(self.elapsed)}",
             f"  grasps   {bar} {self.done}/{self.target}  {self._pace()}",
             f"  success  {success}",
-            f"  policy   version {self.version}   trainer: {self._training()}",
+            f"  policy   version {self.version} {self.state}   trainer: {self._training()}",
         ]
-        return [*lines, f"  {self.note}"] if self.note else lines
 
     def line(self) -> str:
         """The view in one line."""
         parts = [f"{self.phase} {self.done}/{self.target}", f"success {self.success}", f"version {self.version}"]
-        parts += [self._training(), self._pace(), self.note]
+        parts += [self._training(), self._pace(), self.state]
         return ", ".join(part for part in parts if part)
 
     def _training(self) -> str:
@@ -87,10 +86,13 @@ class Progress:
         self._stream.write(f"{line}\n")
         self._draw()
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a new view."""
+        return time.monotonic() >= self._next
+
     def show(self, view: View) -> None:
-        """Show a view if it is time for one."""
-        if time.monotonic() < self._next:
-            return
+        """Show a view."""
         self._next = time.monotonic() + REDRAW[0 if self._live else 1]
         if not self._live:
             self._stream.write(f"{view.line()}\n")

@@ -1,229 +1,292 @@
-"""A fine-tuning session: measure the policy, learn while grasping, measure again; what is done is on disk at any moment."""
+"""A fine-tuning session: bring the graph up, measure the first policy, learn while grasping, measure the newest policy.
+
+What is left to do follows from the episodes on disk, so a session that ended anywhere goes on there.
+"""
 
 from __future__ import annotations
 
-import math
+import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
-from robot_finetune.bringup import BringupOptions, node_graph
-from robot_finetune.msg import EpisodeSummary
 from robot_finetune.robot.interfaces import RobotError
-from robot_finetune.session.metrics import AFTER, BEFORE, FINE_TUNE, Metrics, read_metrics, write_metrics
-from robot_finetune.session.monitor import Monitor, wait_until
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.environment import free_domain, node_environment
+from robot_finetune.session.graph import expected_topics, session_graph
+from robot_finetune.session.image_check import ImageCheck
+from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
+from robot_finetune.session.monitor import Monitor
 from robot_finetune.session.options import SessionHead
-from robot_finetune.session.process_runner import ProcessRunner
+from robot_finetune.session.process_runner import NodeDied, ProcessRunner
 from robot_finetune.session.progress import Progress, View
-from robot_finetune.stats import Proportion
+from robot_finetune.session.record import EVALUATE, EXPLORE, Phases, read_grasps, sort_into_phases, success
 
-READY_TIMEOUT = 90.0  # s for all nodes to come up
-STALL = 60.0  # s without a finished episode before the session gives up
+LOGS = "logs"
+TICK = 0.05
+READY_TIMEOUT = 90.0
+"""Longest wall time [s] until all nodes of the graph are there; libraries load slowly on a busy computer."""
+SILENCE = 120.0
+"""Wall seconds without any news of a running policy, or of the trainer's progress, after which it counts as stuck."""
+PUBLISH_TIMEOUT = 30.0
+"""Longest wall time [s] for the trainer's last version."""
 RECENT = 40
-SAVE_EVERY = 5.0  # s between two writings of metrics.json
+
+
+class SessionError(RobotError):
+    """The session cannot go on; one line with cause and cure."""
+
+
+class Interrupted(Exception):
+    """The operator asked for the end."""
 
 
 class Session:
-    """Runs the node graph through the phases before, fine-tuning and after; resumes where the folder's metrics end."""
+    """One run of a session in its folder. asked_to_stop: polled many times a second."""
 
-    def __init__(self, folder: Path, head: SessionHead, environment: dict[str, str]) -> None:
-        self.folder, self.head, self.options = folder, head, head.options
-        self.metrics: Metrics = read_metrics(folder)
-        self.progress = Progress()
-        self._environment = environment
-        self._phase = ""
-        self._wanted_version: int | None = None
-        self._outcomes: dict[str, list[bool]] = {}
-        self._phase_start, self._phase_done = 0.0, 0
-        self._saved = 0.0
+    def __init__(self, folder: Path, head: SessionHead, progress: Progress, asked_to_stop: Callable[[], bool]) -> None:
+        self._folder, self._head, self._options = folder, head, head.options
+        self._progress, self._asked_to_stop = progress, asked_to_stop
+        self._begun = time.monotonic()
+        self._phase = "starting"
+        self._closing = False
+        self._told = ""
+        self._profile = load_robot(self._options.robot)
+        self._metrics = read_metrics(folder)
+        self._logged = {grasp.episode_id: grasp for grasp in read_grasps(folder)[0]}
+        phases = sort_into_phases(list(self._logged.values()), head.base_version)
+        self._specs = session_graph(folder, self._options, phases, self._metrics.runs)
+        self._trains = any(spec.name == "trainer" for spec in self._specs)
+        domain = free_domain()
+        environment = node_environment(domain)
+        os.environ.update(environment)  # this process takes part in the graph
+        self._runner = ProcessRunner(folder / LOGS, environment, progress.say)
+        self._monitor = Monitor(domain, self._tick)
 
-    def run(self) -> None:
-        """All phases that are not done yet. Raises RobotError where the session cannot go on; Ctrl-C may come at any time."""
-        start = time.monotonic()
-        self.metrics.end = "interrupted"
+    @property
+    def phases(self) -> Phases:
+        """All grasps so far."""
+        grasps = self._monitor.grasps | self._logged
+        return sort_into_phases(list(grasps.values()), self._head.base_version)
+
+    def run(self) -> str:
+        """Do what is left to do; returns "complete", or why it ended before. Raises RobotError, ConfigError, OSError.
+
+        However it ends, no process is left and metrics.json is written.
+        """
+        ended = "failed"
         try:
-            with ExitStack() as stack:
-                self._nodes = stack.enter_context(ProcessRunner(self._graph(), self.folder / "logs", self._environment))
-                self._monitor = Monitor(self._on_summary)
-                stack.callback(self._monitor.close)
-                stack.callback(self._keep_measurements)
-                self._wait_ready()
-                self.metrics.set_up_s += time.monotonic() - start
-                self._check_images()
-                self._measure(BEFORE, self.options.before, accept_updates=False)
-                self._phase_of_grasps(FINE_TUNE, self.options.grasps, mode="explore", accept_updates=True)
-                self._wait_trainer()
-                self._measure(AFTER, self.options.after, accept_updates=True)
-                self.metrics.end = "complete"
-        except RobotError as error:
-            self.metrics.end = f"failed: {error}"
+            self._bring_up()
+            self._time_images()
+            self._measure_first_policy()
+            self._learn()
+            self._measure_newest_policy()
+            ended = COMPLETE
+        except Interrupted:
+            ended = f"stopped by the operator ({self._phase})"
+        except BaseException as error:
+            ended = " ".join(str(error).split()) or type(error).__name__
             raise
         finally:
-            self.metrics.wall_s += time.monotonic() - start
-            write_metrics(self.folder, self.metrics)
+            self._shut_down(ended)
+        return ended
 
-    def _graph(self) -> list:
-        options = self.options
-        return node_graph(
-            BringupOptions(
-                robot=options.robot,
-                variation=options.variation,
-                policy=options.policy,
-                out=str(self.folder),
-                mode="evaluate",
-                seed=options.seed,
-                autostart=False,
-                accept_updates=False,
-                real_time_factor=options.real_time_factor,
-            )
-        )
+    # Phases
 
-    def _wait_ready(self) -> None:
-        """Until every node has been heard; names the ones that have not."""
-        monitor = self._monitor
-        signs: dict[str, Callable[[], bool]] = {
-            "policy (policy_status)": lambda: monitor.status is not None,
-            "trainer (trainer_status)": lambda: monitor.trainer is not None and monitor.trainer.state != "starting",
-            "camera (images)": lambda: int(monitor.camera.get("received", "0")) > 0,
-        }
-        self.progress.say(f"starting {', '.join(spec.name for spec in self._graph())}; logs in {self.folder / 'logs'}")
-        if not wait_until(lambda: all(sign() for sign in signs.values()), READY_TIMEOUT, self._check):
-            silent = ", ".join(name for name, sign in signs.items() if not sign())
-            raise RobotError(f"not ready after {READY_TIMEOUT:g} s: nothing from {silent}; see {self.folder / 'logs'}")
+    def _bring_up(self) -> None:
+        self._runner.start(self._specs)
+        deadline, told = time.monotonic() + READY_TIMEOUT, time.monotonic()
+        while missing := self._missing():
+            if time.monotonic() > deadline:
+                raise SessionError(
+                    f"not ready after {READY_TIMEOUT:.0f} s: no {', no '.join(missing)}; see {self._logs}"
+                )
+            if time.monotonic() - told > 10.0:
+                told = time.monotonic()
+                self._progress.say(f"waiting for {', '.join(missing)}")
+            self._wait(TICK)
+        self._metrics.set_up_s = time.monotonic() - self._begun
+        names = ", ".join(spec.name for spec in self._specs)
+        self._progress.say(f"the node graph is up after {self._metrics.set_up_s:.0f} s: {names}")
 
-    def _check_images(self) -> None:
-        """Rate, loss and latency of the images while the robot rests."""
-        seconds = self.options.image_check_s
-        if not seconds or self.metrics.image:
+    def _missing(self) -> list[str]:
+        topics = expected_topics(self._profile, self._specs)
+        node, monitor = self._monitor.node, self._monitor
+        missing = [f"{topic} (of {source})" for topic, source in topics.items() if not node.count_publishers(topic)]
+        if monitor.policy is None:
+            missing.append("policy_status (of policy)")
+        if self._trains and (monitor.trainer is None or monitor.trainer.state == "starting"):
+            missing.append("trainer that has read its base")
+        return missing
+
+    def _time_images(self) -> None:
+        """Time the images of the resting robot, once a session."""
+        if self._metrics.image or not self._options.image_check:
             return
-        self.progress.say(f"timing the camera's images for {seconds:g} s")
-        lost = int(self._monitor.camera.get("lost", "0"))
-        wait_until(lambda: False, seconds + 0.6, self._check)  # the camera's figures come twice a second
-        camera = self._monitor.camera
-        names = {"hz": "rate_hz", "p50_ms": "latency_p50_ms", "p95_ms": "latency_p95_ms"}
-        self.metrics.image = {key: float(camera.get(name, "nan")) for key, name in names.items()}
-        self.metrics.image["lost"] = int(camera.get("lost", "0")) - lost
-        image = self.metrics.image
-        self.progress.say(
-            f"images: {image['hz']:.1f} Hz, {image['lost']} lost, latency {image['p50_ms']:.1f} ms (p95 {image['p95_ms']:.1f} ms)"
-        )
+        self._phase = "timing images"
+        check = ImageCheck(self._monitor.node, self._profile.image_topic)
+        limit = time.monotonic() + self._profile.camera.timeout + 10.0
+        while not check.observations:
+            if time.monotonic() > limit:
+                raise SessionError(
+                    f"no image comes through {self._profile.image_topic} and observation: check the camera driver, "
+                    f"and {self._logs}/camera.log"
+                )
+            self._wait(TICK)
+        self._wait(self._options.image_check)
+        self._metrics.image = check.finish()
 
-    def _measure(self, phase: str, target: int, accept_updates: bool) -> None:
-        """Grasps without exploration, all by one version."""
-        if phase == AFTER and self._monitor.updates:
-            self._wanted_version = max(self._monitor.updates)
-        self._phase_of_grasps(phase, target, "evaluate", accept_updates)
+    def _measure_first_policy(self) -> None:
+        phases = self.phases
+        left = self._options.before - len(phases.before)
+        if left > 0 and not phases.learning:
+            self._phase = "before"
+            self._grasp(left, mode=EVALUATE, accept_updates=False)
 
-    def _phase_of_grasps(self, phase: str, target: int, mode: str, accept_updates: bool) -> None:
-        self._phase = phase
-        self._phase_start, self._phase_done = time.monotonic(), self.metrics.count(phase)
-        while (left := target - self.metrics.count(phase)) > 0:
-            self._monitor.set_policy({"mode": mode, "accept_updates": accept_updates, "max_episodes": left})
-            self._monitor.call("policy/start")
-            self._follow(phase, target)
-        self.metrics.grasp_wall_s += time.monotonic() - self._phase_start
-        self._phase = ""
-        self.progress.say(f"{phase}: {self._success(phase)}")
+    def _learn(self) -> None:
+        left = self._options.grasps - len(self.phases.learning)
+        if left > 0:
+            self._phase = "finetune"
+            self._grasp(left, mode=EXPLORE, accept_updates=True)
+        if self._trains:
+            self._phase = "last updates"
+            self._finish_training()
 
-    def _follow(self, phase: str, target: int) -> None:
-        """Until the policy has done the episodes it was started for."""
-        monitor, count, changed = self._monitor, len(self._monitor.summaries), time.monotonic()
-        message = ""
-        wait_until(lambda: monitor.status is not None and monitor.status.state != "idle", 5.0, self._check)
+    def _measure_newest_policy(self) -> None:
+        """Grasp until enough were made by one version; the first may still be made by the version before."""
+        self._phase = "after"
+        for _ in range(3):
+            left = self._options.after - len(self.phases.after)
+            if left > 0:
+                self._grasp(left, mode=EVALUATE, accept_updates=True)
+
+    def _grasp(self, count: int, mode: str, accept_updates: bool) -> None:
+        """Let the policy node make `count` grasps that are safely logged."""
+        monitor, metrics = self._monitor, self._metrics
+        known = set(monitor.grasps)
+        parameters = {"mode": mode, "accept_updates": accept_updates, "max_episodes": count}
+        monitor.set_policy(variation=self._options.variation, **parameters)
+        seconds, timed, begun = metrics.grasping_s, metrics.timed_grasps, time.monotonic()
+        monitor.trigger("policy/start")
         while True:
-            self._check()
-            self._show(phase, target)
-            status = monitor.status
-            if status is not None and status.state == "idle":
-                return
-            if status is not None and status.state in ("error", "stopped"):
-                raise RobotError(f"the policy has stopped: {status.message}")
-            if status is not None and status.message and status.message != message:
-                self.progress.say(f"policy: {status.message}")
-                message = status.message
-            if len(monitor.summaries) != count:
-                count, changed = len(monitor.summaries), time.monotonic()
-            elif time.monotonic() - changed > STALL:
-                raise RobotError(f"no grasp was finished for {STALL:g} s: see the logs in {self.folder / 'logs'}")
-            time.sleep(0.2)
+            policy, done = monitor.policy, len(monitor.grasps.keys() - known)
+            metrics.grasping_s, metrics.timed_grasps = seconds + time.monotonic() - begun, timed + done
+            if policy is not None:
+                if policy.state == "error":
+                    raise SessionError(f"{policy.message} (logs: {self._logs})")
+                if policy.state == "idle" and done >= count:
+                    return
+                if policy.state == "running" and monitor.silence > SILENCE:
+                    raise SessionError(f"policy tells nothing for {SILENCE:.0f} s; see {self._logs}/policy.log")
+            self._wait(TICK)
 
-    def _wait_trainer(self) -> None:
-        """Until the trainer has learned from all grasps as much as it may, and its last version is announced."""
-        monitor, wanted = self._monitor, self.metrics.count(FINE_TUNE)
-        trainer = monitor.trainer
-        if not wanted or self.metrics.count(AFTER) >= self.options.after or trainer is None:
+    def _finish_training(self) -> None:
+        """Wait until the trainer has used its updates up, take its last version, and end it: what is measured stays."""
+        grasps, updates, changed = len(self.phases.learning), -1, time.monotonic()
+        while True:
+            trainer = self._monitor.trainer
+            waiting = trainer is not None and trainer.state == "waiting_for_data"
+            if trainer is not None and trainer.updates != updates:
+                updates, changed = trainer.updates, time.monotonic()
+            quiet = time.monotonic() - changed
+            if trainer is not None and waiting and (trainer.grasps >= grasps or quiet > 10.0):
+                break
+            if quiet > SILENCE:
+                self._progress.say(
+                    f"the trainer makes no progress, its last version is measured: {self._logs}/trainer.log"
+                )
+                break
+            self._wait(TICK)
+        if updates > 0:
+            self._take_last_version(updates)
+        self._runner.stop("trainer")
+        self._monitor.forget_trainer()
+
+    def _take_last_version(self, updates: int) -> None:
+        try:
+            self._monitor.trigger("trainer/publish")
+            deadline = time.monotonic() + PUBLISH_TIMEOUT
+            while self._monitor.update is None or self._monitor.update.updates < updates:
+                if time.monotonic() > deadline:
+                    raise SessionError(f"no model_update for {PUBLISH_TIMEOUT:.0f} s")
+                self._wait(TICK)
+        except NodeDied:
+            raise
+        except RobotError as error:
+            self._progress.say(f"the trainer's last updates are not measured: {error}")
+
+    # Around the phases
+
+    @property
+    def _logs(self) -> Path:
+        return self._folder / LOGS
+
+    def _wait(self, seconds: float) -> None:
+        """Look after everything for a while."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._tick()
+            time.sleep(TICK)
+
+    def _tick(self) -> None:
+        if self._closing:
             return
+        if self._asked_to_stop():
+            raise Interrupted
+        self._runner.poll()
+        self._tell()
+        if self._progress.due:
+            self._progress.show(self._view())
 
-        def learned() -> bool:
-            now = monitor.trainer
-            self._show("training", wanted)
-            return now is not None and now.state == "waiting_for_data" and now.grasps >= wanted
+    def _tell(self) -> None:
+        """Say once what the policy node wants an operator to know."""
+        policy = self._monitor.policy
+        message = policy.message if policy is not None and policy.state != "idle" else ""
+        if message and message != self._told:
+            self._progress.say(f"policy: {message}")
+        self._told = message
 
-        self.progress.say("the trainer finishes its updates")
-        wait_until(learned, math.inf, self._check_trainer(), period=0.3)
-        if monitor.trainer is not None and monitor.trainer.updates:
-            monitor.call("trainer/publish")
-            total = monitor.trainer.updates
-            if not wait_until(lambda: any(u.updates >= total for u in monitor.updates.values()), 30.0, self._check):
-                raise RobotError("the trainer did not announce its last version within 30 s: see logs/trainer.log")
-
-    def _check_trainer(self) -> Callable[[], None]:
-        """A check that also gives up when the trainer makes no progress for a long time."""
-        seen = [-1, time.monotonic()]
-
-        def check() -> None:
-            self._check()
-            updates = self._monitor.trainer.updates if self._monitor.trainer else 0
-            if updates != seen[0]:
-                seen[:] = [updates, time.monotonic()]
-            elif time.monotonic() - seen[1] > 2 * STALL:
-                raise RobotError(f"the trainer made no progress for {2 * STALL:g} s: see {self.folder / 'logs' / 'trainer.log'}")
-
-        return check
-
-    def _check(self) -> None:
-        for line in self._nodes.check():
-            self.progress.say(line)
-        if time.monotonic() - self._saved > SAVE_EVERY:
-            self._saved = time.monotonic()
-            write_metrics(self.folder, self.metrics)
-
-    def _on_summary(self, summary: EpisodeSummary) -> None:
-        """An episode is on disk (executor's thread)."""
-        if not self._phase or summary.episode_id in self.metrics.episodes:
-            return
-        if self._wanted_version is not None and summary.policy_version != self._wanted_version:
-            return  # the last version was not loaded yet: not what is measured
-        self.metrics.episodes[summary.episode_id] = {"phase": self._phase}
-        self._outcomes.setdefault(self._phase, []).append(summary.success)
-
-    def _success(self, phase: str, last: int = 0) -> Proportion:
-        return Proportion.of(self._outcomes.get(phase, [])[-last:])
-
-    def _show(self, phase: str, target: int) -> None:
-        minutes = (time.monotonic() - self._phase_start) / 60
-        done, status, trainer = self.metrics.count(self._phase or phase), self._monitor.status, self._monitor.trainer
-        shown = self._phase or FINE_TUNE
-        self.progress.show(
-            View(
-                phase=phase,
-                done=self.metrics.count(shown),
-                target=target,
-                success=self._success(shown),
-                recent=self._success(shown, RECENT),
-                version=status.policy_version if status else 0,
-                updates=trainer.updates if trainer else 0,
-                loss=trainer.loss if trainer else math.nan,
-                trainer=trainer.message if trainer else "",
-                per_minute=(done - self._phase_done) / minutes if self._phase and minutes > 0.05 else 0.0,
-            )
-        )
-
-    def _keep_measurements(self) -> None:
-        monitor, metrics = self._monitor, self.metrics
-        metrics.decision_ms += [round(value, 3) for value in monitor.decisions]
-        metrics.swap_ms += [round(value, 4) for value in monitor.swaps]
-        metrics.losses += monitor.losses
-        for name, count in self._nodes.restarts.items():
+    def _shut_down(self, ended: str) -> None:
+        self._closing = True
+        self._progress.clear()
+        policy, metrics = self._monitor.policy, self._metrics
+        if policy is not None and policy.state in ("running", "paused"):
+            try:
+                self._monitor.trigger("policy/stop", timeout=3.0)
+            except RobotError as error:
+                self._progress.say(f"the arm could not be asked to stop: {error}")
+        for name, count in self._runner.restarts.items():
             metrics.restarts[name] = metrics.restarts.get(name, 0) + count
+        self._runner.stop()
+        self._monitor.close()
+        metrics.runs += 1
+        metrics.wall_s += time.monotonic() - self._begun
+        metrics.swap_ms += self._monitor.swap_ms
+        metrics.losses += self._monitor.losses
+        metrics.ended = ended
+        write_metrics(self._folder, metrics)
+
+    def _view(self) -> View:
+        options, phases, monitor = self._options, self.phases, self._monitor
+        parts = {"before": (phases.before, options.before), "after": (phases.after, options.after)}
+        shown, target = parts.get(self._phase, (phases.learning, options.grasps))
+        left = max(0, options.grasps - len(phases.learning)) + max(0, options.after - len(phases.after))
+        left += 0 if phases.learning else max(0, options.before - len(phases.before))
+        pace, trainer, policy = self._metrics.grasps_per_minute, monitor.trainer, monitor.policy
+        return View(
+            title=self._head.variation,
+            phase=self._phase,
+            done=len(shown),
+            target=target,
+            success=success(shown),
+            recent=success(shown[-RECENT:]),
+            before=success(() if self._phase == "before" else phases.before),
+            version=policy.policy_version if policy else self._head.base_version,
+            trainer=trainer.state.replace("_", " ") if trainer else "",
+            updates=trainer.updates if trainer else 0,
+            loss=monitor.losses[-1][1] if monitor.losses else None,
+            per_minute=pace,
+            seconds_left=60 * left / pace if pace else None,
+            elapsed=time.monotonic() - self._begun,
+            state=policy.state if policy and policy.state in ("paused", "stopped") else "",
+        )

@@ -39,7 +39,7 @@ def summarise(record: SessionRecord) -> dict[str, Any]:
 def versions_table(record: SessionRecord) -> list[dict[str, Any]]:
     """One row a version: version, parent, sha256, state, episodes and successes of all grasps that it chose.
 
-    state: `in use` acted last, `replaced` acted before, `unused` never acted, `damaged` has weights that fail their hash.
+    state: `in use` acted last, `replaced` acted before, `unused` never acted, `damaged` fails its hash.
     """
     head, grasps = record.head, record.phases.all
     cards = {head.base_version: (head.base_parent, head.base_sha256, True)}

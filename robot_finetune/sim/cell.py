@@ -1,14 +1,10 @@
 """The simulated cell: arm, gripper, bin, objects and camera in MuJoCo, commanded as ros2_control commands an arm.
 
-Nothing here knows what a grasp is. `held` and `object_positions` are the truth: for tests, measurements and the scripted
-policy, never for a learning policy or a trainer.
+Nothing here knows what a grasp is. `held`, `objects` and `object_positions` are the truth: for tests, measurements and
+the scripted policy, never for a learning policy or a trainer.
 """
 
 from __future__ import annotations
-
-import os
-
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 import mujoco
 import numpy as np
@@ -23,9 +19,10 @@ from robot_finetune.sim.variations import Variation
 CHUNK = 0.02  # s between new set-points
 FINGER_SPEED = 0.2  # m/s
 PATH_TOLERANCE = 0.03  # rad; an arm that falls behind its set-points by more is stopped, as ros2_control does
-SETTLE = 0.1  # s in which newly placed objects come to rest
+SETTLE, LONGEST_SETTLE = 0.1, 1.5  # s in which newly placed objects come to rest: at least, at most
+AT_REST = 0.03  # m/s or rad/s
 HELD_HEIGHT = 0.05  # m above the bin's floor
-HELD_DISTANCE = 0.12  # m from the fingers
+NOT_DRAWN = (mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX, mujoco.mjtRndFlag.mjRND_HAZE)
 
 
 class Cell:
@@ -38,7 +35,7 @@ class Cell:
         self.profile = profile
         self.start_joints = Kinematics(profile).inverse(np.array(profile.start_pose))
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
-        self._time = 0.0
+        self._time = self._finger_target = 0.0
         self._seed, self._family = seed, "training"
         self._build(variation)
         self.reset(seed, at_start=True)
@@ -60,7 +57,10 @@ class Cell:
         kept = self._data.qpos[self._robot_qpos].copy(), self._data.qvel[self._robot_dofs].copy()
         act, time = self._data.act.copy(), self._data.time
         self._data.ctrl[:] = 0.0
-        mujoco.mj_step(self._model, self._data, round(SETTLE / scene.TIMESTEP))
+        for _ in range(round(LONGEST_SETTLE / SETTLE)):
+            mujoco.mj_step(self._model, self._data, round(SETTLE / scene.TIMESTEP))
+            if np.abs(self._data.qvel[self._robot_dofs.stop :]).max() < AT_REST:
+                break
         self._data.qpos[self._robot_qpos], self._data.qvel[self._robot_dofs] = kept
         self._data.act[:], self._data.time = act, time
         mujoco.mj_forward(self._model, self._data)
@@ -140,7 +140,7 @@ class Cell:
         renderer = self._renderers.get(size)
         if renderer is None:
             renderer = self._renderers[size] = mujoco.Renderer(self._model, size[1], size[0], max_geom=200)
-            for flag in (mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX, mujoco.mjtRndFlag.mjRND_HAZE):
+            for flag in NOT_DRAWN:
                 renderer.scene.flags[flag] = 0
             renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.variation.scene.light.shadows
         renderer.update_scene(self._data, "camera", self._view)
@@ -153,13 +153,11 @@ class Cell:
         self._renderers.clear()
 
     def held(self) -> bool:
-        """Truth: whether an object is off the bin's floor and at the fingers."""
-        fingers = self._data.xpos[self._fingers].mean(axis=0) + [0.0, 0.0, -0.06]
-        for position in self.object_positions():
-            near = np.linalg.norm(position - fingers) < HELD_DISTANCE
-            if near and position[2] > self.profile.floor_z + HELD_HEIGHT:
-                return True
-        return False
+        """Truth: whether one object or several are off the bin's floor and clamped between both fingers."""
+        lifted = set(self._slots[self._data.xpos[self._slots, 2] > self.profile.floor_z + HELD_HEIGHT].tolist())
+        pairs = self._model.geom_bodyid[self._data.contact.geom].tolist()
+        touching = {a for pair in pairs for a, b in (pair, pair[::-1]) if b in lifted}
+        return bool(np.isin(self._fingers, list(touching)).all())
 
     def object_positions(self) -> np.ndarray:
         """Truth: (count, 3) centres of the objects [m]."""

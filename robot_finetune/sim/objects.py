@@ -1,7 +1,7 @@
 """Random rigid objects: their shapes, colours and resting poses, all from a seed.
 
-Two families with the same kinds of shape, so that a policy can be tested on objects it was never trained on: the held-out
-family is more elongated or bigger, and its hues lie between those of the training family.
+Two families with the same kinds of shape, so that a policy can be tested on objects it was never trained on: the
+held-out family is more elongated or bigger, and its hues lie between those of the training family.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ HUES, HUE_SPREAD = 6, 0.02
 
 @dataclass(frozen=True)
 class ObjectShape:
-    """kind: box, cylinder, capsule, ellipsoid or bottle. half: (3,) half extents [m] along its own axes, the body only.
+    """kind: box, cylinder, capsule, ellipsoid or bottle. half: half extents of the body [m] along its own axes.
 
-    Round kinds have their axis along z. neck: half extents (radius, half length) of a bottle's neck beyond +z, or zeros.
+    Round kinds have their axis along z. neck: (radius, half length) of a bottle's neck beyond +z [m], or zeros.
     """
 
     kind: str
@@ -94,7 +94,8 @@ def random_scene(
         reach = _footprint(shape, quaternion)
         for attempt in range(200):
             angle, distance = rng.uniform(-np.pi, np.pi), SPAWN_RADIUS * np.sqrt(rng.random())
-            spot = np.array([center[0] + distance * np.cos(angle), center[1] + distance * np.sin(angle), floor_z + height])
+            x, y = center[0] + distance * np.cos(angle), center[1] + distance * np.sin(angle)
+            spot = np.array([x, y, floor_z + height])
             room = min((_room(spot, reach, other) for other in placed), default=1.0)
             if room > CLEARANCE * max(0.0, 1.0 - attempt / 100):
                 break

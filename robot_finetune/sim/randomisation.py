@@ -1,4 +1,5 @@
-"""Scene randomisation for pre-training: the wander of a real cell from day to day (light, colours, mounting tolerances)."""
+"""Scene randomisation for pre-training: the wander of a real cell from day to day (light, colours, mounting
+tolerances)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ class SimGripper:
             if abs(self._cell.finger_position - before) < AT_REST:
                 return self.opening()
             if self._cell.time > end:
-                raise RobotError(f"gripper: the fingers do not rest within {self._config.timeout} s; raise gripper.timeout")
+                limit = f"{self._config.timeout} s"
+                raise RobotError(f"gripper: the fingers do not rest within {limit}; raise gripper.timeout")
 
     def opening(self) -> float:
         """Measured opening, 0 closed to 1 open."""

@@ -17,8 +17,9 @@ VISUAL_GROUP, HIDDEN_GROUP = 1, 0
 ARM_STIFFNESS = (6000.0, 6000.0, 6000.0, 6000.0, 3000.0, 3000.0, 3000.0)  # Nm/rad
 ARM_DAMPING_RATIO = 1 / 40  # s, damping over stiffness
 ARMATURE = 0.1  # kg m2
-FINGER_STIFFNESS, FINGER_DAMPING, FINGER_FORCE = 2000.0, 20.0, 40.0  # N/m, Ns/m, N
+FINGER_STIFFNESS, FINGER_DAMPING, FINGER_FORCE = 1000.0, 12.0, 40.0  # N/m, Ns/m, N
 PAD_FRICTION = (1.5, 0.02, 0.0001)
+PAD_IMPEDANCE = (0.95, 0.98, 0.001, 0.5, 2.0)  # hard enough that the opening tells a held object's width
 GEOM_TYPES = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -93,7 +94,7 @@ def _set_options(spec: mujoco.MjSpec) -> None:
 
 
 def _prepare_links(spec: mujoco.MjSpec) -> None:
-    """Visuals are drawn, collisions are not; only gripper and bin touch anything (the arm's links stay above the bin)."""
+    """Visuals are drawn, collisions are not; of the robot only the gripper touches anything."""
     for body in spec.bodies:
         if body.name != "world":
             body.gravcomp = 1.0
@@ -103,7 +104,7 @@ def _prepare_links(spec: mujoco.MjSpec) -> None:
             geom.contype, geom.conaffinity = CONTACTS.get(body.name, (0, 0))
             geom.condim = 4
             if body.name.endswith("_finger"):
-                geom.friction, geom.priority = PAD_FRICTION, 1
+                geom.friction, geom.priority, geom.solimp = PAD_FRICTION, 1, PAD_IMPEDANCE
 
 
 def _change_gripper(spec: mujoco.MjSpec, variation: Variation) -> None:
@@ -234,9 +235,7 @@ def _shape_slot(model: mujoco.MjModel, index: int, shape: ObjectShape, alpha: fl
     model.body_mass[body], model.body_inertia[body] = mass_properties(shape)
 
 
-def _shape_geom(
-    model: mujoco.MjModel, name: str, kind: int, size: np.ndarray, half: np.ndarray, offset: float
-) -> None:
+def _shape_geom(model: mujoco.MjModel, name: str, kind: int, size: np.ndarray, half: np.ndarray, offset: float) -> None:
     geom = model.geom(name).id
     model.geom_type[geom], model.geom_size[geom] = kind, size
     model.geom_pos[geom] = [0.0, 0.0, offset]

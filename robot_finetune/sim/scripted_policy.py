@@ -23,7 +23,7 @@ NEAR_XY, NEAR_Z, NEAR_YAW = 0.008, 0.005, 0.08
 
 
 class ScriptedPolicy:
-    """Implements `robot.interfaces.Policy` for the scene in `cell`. noise: 0 grasps well, 1 grasps badly and in many ways."""
+    """A `robot.interfaces.Policy` for the scene in `cell`. noise: 0 grasps well, 1 grasps badly and in many ways."""
 
     def __init__(self, cell: Cell, noise: float, rng: np.random.Generator) -> None:
         self._cell, self._noise, self._rng = cell, noise, rng

@@ -1,4 +1,5 @@
-"""Variations of a cell: what has changed since the robot was trained (section 4 of the paper; design of config/variations)."""
+"""Variations of a cell: what has changed since the robot was trained (section 4 of the paper; design of
+config/variations)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ RGB = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Floor:
-    pattern: str = setting("plain", "plain, or a checkerboard of `color` and `color2`", choices=("plain", "checkerboard"))
+    pattern: str = setting(
+        "plain", "plain, or a checkerboard of `color` and `color2`", choices=("plain", "checkerboard")
+    )
     color: RGB = setting((0.55, 0.5, 0.42), "colour of the bin's floor", low=0.0, high=1.0)
     color2: RGB = setting((0.05, 0.05, 0.05), "second colour of the checkerboard", low=0.0, high=1.0)
     square: float = setting(0.03, "edge of one square", unit="m", low=0.005, high=0.2)
@@ -37,7 +40,9 @@ class Objects:
 
 @dataclass(frozen=True)
 class CameraShift:
-    offset: tuple[float, float, float] = setting((0.0, 0.0, 0.0), "displacement of the camera from its calibrated pose", unit="m", low=-0.3, high=0.3)
+    offset: tuple[float, float, float] = setting(
+        (0.0, 0.0, 0.0), "displacement of the camera from its calibrated pose", unit="m", low=-0.3, high=0.3
+    )
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,16 @@ class Scene:
 
 @dataclass(frozen=True)
 class GripperChange:
-    extension_m: float = setting(0.0, "the fingers are longer by this; the controller is not told", unit="m", low=0.0, high=0.05)
-    offset_m: float = setting(0.0, "the gripper is mounted this far to the side (tool y axis); the controller is not told", unit="m", low=-0.15, high=0.15)
+    extension_m: float = setting(
+        0.0, "the fingers are longer by this; the controller is not told", unit="m", low=0.0, high=0.05
+    )
+    offset_m: float = setting(
+        0.0,
+        "the gripper is mounted this far to the side (tool y axis); the controller is not told",
+        unit="m",
+        low=-0.15,
+        high=0.15,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The update of QT-Opt pinned by hand-computed numbers, convergence on a problem with a known answer, and exact resume."""
+"""The update of QT-Opt pinned by hand-computed numbers, convergence on a problem with a known answer, and exact
+resume."""
 
 import numpy as np
 import pytest
@@ -39,7 +40,9 @@ def replay(count: int, offset: int = 0) -> ReplayBuffer:
 
 
 def tuner(seed: int = 0, **bellman) -> FineTuner:
-    config = FineTuneConfig(batch_size=16, bellman=BellmanConfig(**{"learning_rate": 3e-3, "polyak": 0.95, "lag": 5, **bellman}))
+    config = FineTuneConfig(
+        batch_size=16, bellman=BellmanConfig(**{"learning_rate": 3e-3, "polyak": 0.95, "lag": 5, **bellman})
+    )
     return FineTuner(Checkpoint(build_network(SMALL)), replay(10), replay(10, 100), PROFILE, config, seed)
 
 
@@ -110,6 +113,8 @@ def test_batches_are_half_new_and_half_base():
     for name, seen in (("base", base), ("new", new)):
         buffer = getattr(learning, name)
         original = buffer.sample
-        buffer.sample = lambda rng, count, *rest, original=original, seen=seen: seen.append(count) or original(rng, count, *rest)
+        buffer.sample = lambda rng, count, *rest, original=original, seen=seen: (
+            seen.append(count) or original(rng, count, *rest)
+        )
     learning.update()
     assert (base, new) == ([8], [8]) and len(batches[0].reward) == 16

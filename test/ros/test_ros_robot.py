@@ -14,7 +14,7 @@ from robot_finetune.ros.gripper_client import GripperClient
 from robot_finetune.ros.qos import COMMAND
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.trajectory_arm import JointStates
-from robot_finetune.ros.waiting import no_check
+from robot_finetune.ros.waiting import RosClock, no_check
 
 PROFILE = load_robot("sim")
 
@@ -70,12 +70,13 @@ def test_the_gripper_answers_when_its_fingers_rest(robot, worker):
 def test_a_stop_ends_a_motion_where_the_arm_is(robot, worker, ros):
     worker(robot.arm.move, np.array(PROFILE.start_pose))
     begin = worker(robot.arm.joint_positions)
-    motion = worker.submit(robot.arm.move_joints, np.array(PROFILE.out_of_view_joints))
+    aside = begin + [1.2, 0, 0, 0, 0, 0, 0]
+    motion = worker.submit(robot.arm.move_joints, aside)
     ros.wait_until(lambda: np.abs(robot.arm.joint_positions() - begin).max() > 0.05 or motion.done(), "the arm moving")
     robot.arm.stop()
     ros.wait_until(motion.done, "the end of the motion")
     assert motion.result().reason == "stopped"
-    assert np.abs(worker(robot.arm.joint_positions) - PROFILE.out_of_view_joints).max() > 0.1
+    assert np.abs(worker(robot.arm.joint_positions) - aside).max() > 0.1
 
 
 class Fingers:
@@ -100,7 +101,7 @@ def fingers(ros):
     config = GripperConfig(joint="finger", open_position=0.0, closed_position=0.8, timeout=1.0)
     made = Fingers(ros)
     made.client = GripperClient(
-        ros.node, JointStates(ros.node, "joint_states", 0.5), config, "gripper_controller/command"
+        ros.node, JointStates(ros.node, "joint_states", RosClock(ros.node), 0.5), config, "gripper_controller/command"
     )
     return made
 
@@ -137,7 +138,7 @@ def test_fingers_that_never_rest_are_an_error(ros, fingers, worker):
 
 
 def test_a_joint_that_the_driver_does_not_have_is_named(ros, worker):
-    states = JointStates(ros.node, "joint_states", 0.5)
+    states = JointStates(ros.node, "joint_states", RosClock(ros.node), 0.5)
     publisher = ros.publisher(JointState, "joint_states", COMMAND)
     publisher.publish(JointState(name=["elbow"], position=[0.1]))
     with pytest.raises(RobotError, match="lack joint_1, there are elbow: check the robot profile"):

@@ -1,0 +1,60 @@
+"""Which nodes a session starts, and whether they are all there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from robot_finetune.bringup import SIMULATED, BringupOptions, NodeSpec, node_graph
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.session.options import SEED_LIMIT, SessionOptions
+from robot_finetune.session.record import EVALUATE, Phases
+from robot_finetune.session.versions import newest_sound
+
+
+def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: int) -> list[NodeSpec]:
+    """The nodes of a session that has `runs` runs behind it and made the grasps in `phases`. Raises ConfigError.
+
+    The policy waits for ~/start and begins with the newest version of the session; the trainer goes on from its base.
+    A resumed session gets scenes of its own. Without anything left to learn there is no trainer.
+    """
+    seed = options.seed if not runs else int(np.random.default_rng([options.seed, runs]).integers(SEED_LIMIT))
+    graph = BringupOptions(
+        robot=options.robot,
+        variation=options.variation,
+        policy=options.policy,
+        out=str(folder),
+        mode=EVALUATE,
+        seed=seed,
+        train=len(phases.learning) < options.grasps or not phases.after,
+        autostart=False,
+        accept_updates=False,
+        real_time_factor=options.real_time_factor,
+        params_file=options.params_file,
+    )
+    newest = newest_sound(folder)
+    own = {"policy": {"policy": str(newest.folder)}} if newest else {}
+    return [
+        dataclasses.replace(spec, parameters={**spec.parameters, **own.get(spec.name, {})})
+        for spec in node_graph(graph)
+    ]
+
+
+def expected_topics(profile: RobotProfile, specs: Sequence[NodeSpec]) -> Mapping[str, str]:
+    """The topics that have to be published before anything moves, with the node that should do so."""
+    simulated = profile.name == SIMULATED
+    topics = {
+        profile.image_topic: "sim_cell" if simulated else "the camera driver",
+        profile.joint_states_topic: "sim_cell" if simulated else "the arm driver",
+        "observation": "camera",
+        "grasp_outcome": "grasp_detector",
+        "episode_summary": "episode_logger",
+        "policy_status": "policy",
+        "trainer_status": "trainer",
+    }
+    if not any(spec.name == "trainer" for spec in specs):
+        del topics["trainer_status"]
+    return topics

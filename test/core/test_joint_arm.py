@@ -1,0 +1,112 @@
+"""How a move of the arm ends, with a trajectory controller in the test."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from robot_finetune.robot.joint_arm import JointArm
+from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.profile import load_robot
+
+PROFILE = load_robot("sim")
+KINEMATICS = Kinematics(PROFILE)
+START = KINEMATICS.inverse(np.array(PROFILE.start_pose))
+TARGET = np.array([0.65, 0.05, 0.1, 0.3])
+
+
+class Controller:
+    """A JointDriver and its Clock. share: how far a trajectory gets. drift: rad/s at which joint 1 never stops."""
+
+    def __init__(self):
+        self.time, self.share, self.drift, self.sent = 0.0, 1.0, 0.0, []
+        self.begin, self.started = START.copy(), 0.0
+        self.on_sleep = lambda: None
+
+    def positions(self):
+        if not self.sent:
+            return self.begin.copy()
+        trajectory = self.sent[-1]
+        times = [0.0, *trajectory.times]
+        points = np.vstack([self.begin, trajectory.positions])
+        now = min(self.time - self.started, self.share * times[-1])
+        q = np.array([np.interp(now, times, points[:, joint]) for joint in range(7)])
+        q[0] += self.drift * self.time
+        return q
+
+    def send(self, trajectory):
+        self.begin, self.started = self.positions(), self.time
+        self.sent.append(trajectory)
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += seconds
+        self.on_sleep()
+
+
+@pytest.fixture
+def controller():
+    return Controller()
+
+
+def arm_of(controller, profile=PROFILE):
+    return JointArm(controller, KINEMATICS, controller, profile)
+
+
+def test_a_move_that_arrives(controller):
+    result = arm_of(controller).move(TARGET)
+    assert result.reached
+    np.testing.assert_allclose(result.pose, TARGET, atol=1e-3)
+    assert len(controller.sent) == 1, "nothing is sent after arriving"
+
+
+def test_a_move_to_where_the_arm_is_sends_nothing(controller):
+    assert arm_of(controller).move(np.array(PROFILE.start_pose)).reached
+    assert controller.sent == []
+
+
+def test_an_arm_at_rest_beside_its_target_was_blocked_and_holds_its_place(controller):
+    controller.share = 0.6
+    result = arm_of(controller).move(TARGET)
+    assert result.reason == "blocked"
+    assert 0.1 < result.pose[2] < 0.2
+    np.testing.assert_allclose(KINEMATICS.forward(controller.sent[-1].positions[-1]), result.pose, atol=1e-6)
+
+
+def test_less_than_the_tolerance_is_no_block(controller):
+    controller.share = 0.9
+    loose = replace(PROFILE, motion=replace(PROFILE.motion, tolerance=0.05))
+    assert arm_of(controller, loose).move(TARGET).reached
+    assert arm_of(Controller()).move(TARGET).reached
+
+
+def test_an_arm_that_never_rests_times_out(controller):
+    controller.drift = 0.1
+    result = arm_of(controller).move(TARGET)
+    assert result.reason == "timeout"
+    assert controller.time < 2 + PROFILE.motion.timeout
+
+
+def test_a_stop_ends_the_move_where_the_arm_is(controller):
+    arm = arm_of(controller)
+    controller.on_sleep = lambda: arm.stop() if len(controller.sent) == 1 else None
+    result = arm.move(TARGET)
+    assert result.reason == "stopped"
+    assert np.linalg.norm(result.pose[:3] - TARGET[:3]) > 0.03
+    controller.on_sleep = lambda: None
+    assert arm.move(TARGET).reached, "the next move is not stopped"
+
+
+def test_unreachable_targets_move_nothing(controller):
+    arm = arm_of(controller)
+    assert arm.move(np.array([1.4, 0.0, 0.1, 0.0])).reason == "unreachable"
+    assert arm.move_joints(START + [0, 3.0, 0, 0, 0, 0, 0]).reason == "unreachable"
+    assert controller.sent == []
+
+
+def test_a_joint_move_arrives(controller):
+    result = arm_of(controller).move_joints(np.array(PROFILE.out_of_view_joints))
+    assert result.reached
+    np.testing.assert_allclose(controller.positions(), PROFILE.out_of_view_joints, atol=1e-6)
