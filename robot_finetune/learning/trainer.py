@@ -32,8 +32,8 @@ class TrainerConfig:
     """When to learn, how much, and when to publish."""
 
     min_grasps: int = setting(20, "new grasps before the first gradient step", low=1, high=100_000)
-    updates_per_grasp: float = setting(6.0, "gradient steps at most, a new grasp", low=0.01, high=1000.0)
-    publish_every: int = setting(200, "gradient steps between two published versions", low=1, high=1_000_000)
+    updates_per_grasp: float = setting(3.0, "gradient steps at most, a new grasp", low=0.01, high=1000.0)
+    publish_every: int = setting(100, "gradient steps between two published versions", low=1, high=1_000_000)
     save_every: int = setting(50, "gradient steps between two savings of the optimiser's state", low=1, high=1_000_000)
     replay_capacity: int = setting(
         12_000, "steps of new grasps that are kept; the oldest grasps go first", low=100, high=10_000_000

@@ -43,7 +43,7 @@ class GripperConfig:
     closed_position: float = setting(0.0, "joint position when closed", unit="m or rad")
     empty_opening: float = setting(0.06, "an opening below this after closing means nothing is held", low=0.0, high=1.0)
     full_opening: float = setting(
-        0.97, "an opening above this after closing means that the fingers did not close", low=0.0, high=1.0
+        0.94, "an opening above this after closing means that the fingers did not close", low=0.0, high=1.0
     )
     timeout: float = setting(2.0, "longest wait for the fingers to rest", unit="s", low=0.1, high=30.0)
 

@@ -21,7 +21,7 @@ class SessionOptions:
     """The arguments of a session."""
 
     robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
-    variation: str = setting("offset_gripper_10cm", "state of the cell: a name in config/variations or a YAML file")
+    variation: str = setting("transparent_bottles", "state of the cell: a name in config/variations or a YAML file")
     grasps: int = setting(200, "grasps to learn from", low=1, high=100_000)
     before: int = setting(100, "grasps that measure the first policy", low=0, high=10_000)
     after: int = setting(100, "grasps that measure the newest policy at the end", low=0, high=10_000)
