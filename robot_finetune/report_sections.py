@@ -76,13 +76,13 @@ def learning(record: SessionRecord) -> str:
     if not grasps:
         return ""
     curve = plots.success_over_grasps([grasp.success for grasp in grasps], [grasp.version for grasp in grasps])
-    body = image(curve, f"success over {len(grasps)} grasps: {success(grasps)} in all")
+    body = _scrolling(image(curve, f"success over {len(grasps)} grasps: {success(grasps)} in all"))
     body += (
         "<p class=note>Each dashed line is a swap to a newer version, between two grasps. Ticks above: successes.</p>"
     )
     losses = [pair for pair in record.metrics.losses if len(pair) == 2]
     if len(losses) > 1:
-        body += image(plots.loss_over_updates(*zip(*losses, strict=True)), "loss over gradient steps")
+        body += _scrolling(image(plots.loss_over_updates(*zip(*losses, strict=True)), "loss over gradient steps"))
     return _section("While learning", body)
 
 
@@ -194,4 +194,9 @@ def _section(title: str, body: str) -> str:
 def _table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     top = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=scroll><table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+    return _scrolling(f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>")
+
+
+def _scrolling(body: str) -> str:
+    """On a narrow screen it scrolls sideways instead of becoming too small to read."""
+    return f"<div class=scroll>{body}</div>"

@@ -19,7 +19,7 @@ section.cards { padding: 0; border: 0; background: none; }
 .card b { display: block; font-size: 1.5rem; letter-spacing: -0.01em; }
 .card span { color: #6b7785; font-size: 0.85rem; }
 img { display: block; max-width: 100%; height: auto; }
-img.wide { width: 100%; margin-bottom: 0.8rem; }
+img.wide { width: 100%; min-width: 36rem; margin-bottom: 0.8rem; }
 img.narrow { width: 30rem; margin: 0 auto; }
 .samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 0.9rem; }
 figure { margin: 0; display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }

@@ -18,7 +18,7 @@ from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
 from robot_finetune.learning.q_network import QNetwork
 from robot_finetune.robot.profile import RobotProfile
 
-FINE_TUNE_BELLMAN = BellmanConfig(learning_rate=2.5e-4, polyak=0.99)
+FINE_TUNE_BELLMAN = BellmanConfig(learning_rate=2.5e-4, polyak=0.99, n_step=3)
 
 
 @dataclass(frozen=True)

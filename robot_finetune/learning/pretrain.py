@@ -41,7 +41,7 @@ class PretrainConfig:
     evaluate_every: int = setting(400, "gradient steps between evaluations in the rounds", low=1)
     episodes: int = setting(150, "grasps of one evaluation", low=1)
     randomise: float = setting(1.0, "strength of the scene randomisation", low=0.0)
-    base_replay: int = setting(1000, "episodes kept beside the base policy for fine-tuning", low=1)
+    base_replay: int = setting(5000, "episodes kept beside the base policy for fine-tuning", low=1)
     seed: int = setting(0, "of scenes, weights and batches", low=0)
     network: NetworkConfig = setting(NetworkConfig)
     bellman: BellmanConfig = setting(BellmanConfig)

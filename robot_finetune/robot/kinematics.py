@@ -26,7 +26,7 @@ LARGEST_STEP = 0.4  # rad, of one iteration
 YAW_LENGTH = 0.2  # m of path that one radian of yaw counts as
 WAY_POINT_SPACING = 0.04  # m of path between solved way points; between them the joints follow a polynomial
 SAMPLE_PERIOD = 0.02  # s between the points of a trajectory
-JOINT_RAMP = 0.2  # s in which a joint move reaches its speed
+JOINT_RAMP = 0.2  # s in which a joint may reach its largest speed
 
 
 class Unreachable(ValueError):
@@ -136,12 +136,16 @@ class Kinematics:
         return JointTrajectory(times, positions)
 
     def joint_line(self, q: np.ndarray, q_goal: np.ndarray) -> JointTrajectory:
-        """All joints move together from `q` to `q_goal` [rad], as fast as the velocity limits allow."""
+        """All joints move together from `q` to `q_goal` [rad], within their limits and the tip as fast as on a line."""
         q, q_goal = np.asarray(q, float), np.asarray(q_goal, float)
         if np.any(q_goal < self.low - 1e-9) or np.any(q_goal > self.high + 1e-9):
             raise Unreachable(f"joint positions {np.round(q_goal, 3).tolist()} are outside the joint limits")
-        speed = 1.0 / max(float(np.max(np.abs(q_goal - q) / self.velocity_limits)), 1e-6)
-        times, s = _time_law(speed, speed / JOINT_RAMP)
+        tips = np.array([self.forward(q + s * (q_goal - q))[:3] for s in np.linspace(0.0, 1.0, 9)])
+        length = max(8 * float(np.linalg.norm(np.diff(tips, axis=0), axis=1).max()), 1e-6)
+        largest = max(float(np.max(np.abs(q_goal - q) / self.velocity_limits)), 1e-6)
+        speed = min(self._motion.tip_speed / length, 1.0 / largest)
+        acceleration = min(self._motion.tip_acceleration / length, 1.0 / largest / JOINT_RAMP)
+        times, s = _time_law(speed, acceleration)
         return JointTrajectory(times, q + s[:, None] * (q_goal - q))
 
     def _solve(self, pose: np.ndarray, q: np.ndarray, iterations: int) -> np.ndarray:

@@ -126,7 +126,10 @@ def _run(folder: Path, head: SessionHead, asked_to_stop: StopRequest) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show every character is no reason to end
     progress = Progress(sys.stdout)
-    write_head(folder, head)
+    try:
+        write_head(folder, head)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
     progress.say(f"{head.variation}: {head.description} Session in {folder}")
     ended, failure = "", None
     try:

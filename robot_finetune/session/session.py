@@ -75,6 +75,9 @@ class Session:
         However it ends, no process is left and metrics.json is written.
         """
         ended = "failed"
+        self._metrics.runs += 1
+        self._metrics.ended = "cut off"
+        write_metrics(self._folder, self._metrics)
         try:
             self._bring_up()
             self._time_images()
@@ -259,7 +262,6 @@ class Session:
             metrics.restarts[name] = metrics.restarts.get(name, 0) + count
         self._runner.stop()
         self._monitor.close()
-        metrics.runs += 1
         metrics.wall_s += time.monotonic() - self._begun
         metrics.swap_ms += self._monitor.swap_ms
         metrics.losses += self._monitor.losses
