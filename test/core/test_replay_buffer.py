@@ -137,7 +137,7 @@ def test_process_killed_while_adding(tmp_path, where, seen):
     assert len(again) == 6
 
 
-def _sample_until(folder: Path, stop, result) -> None:
+def _sample_until(folder: Path, stop, seen_enough, result) -> None:
     buffer = ReplayBuffer.open(folder)
     rng = np.random.default_rng(0)
     batches = dirty = 0
@@ -151,16 +151,20 @@ def _sample_until(folder: Path, stop, result) -> None:
         dirty += not same
         batches += 1
         numbers.update(number.astype(int).tolist())
+        if batches > 50 and len(numbers) > 60:
+            seen_enough.set()
     result.put((batches, dirty, len(numbers)))
 
 
 def test_reader_in_another_process_sees_no_dirty_batch(tmp_path):
     buffer = ReplayBuffer(tmp_path, 12, 64)
     buffer.add(numbered_episode(0, size=64))
-    stop, result = process.Event(), process.Queue()
-    reader = process.Process(target=_sample_until, args=(tmp_path, stop, result))
+    stop, seen_enough, result = process.Event(), process.Event(), process.Queue()
+    reader = process.Process(target=_sample_until, args=(tmp_path, stop, seen_enough, result))
     reader.start()
-    for number in range(1, 4000):
+    number = 0
+    while number < 4000 or (not seen_enough.is_set() and reader.is_alive()):
+        number += 1
         buffer.add(numbered_episode(number, steps=1 + number % 5, size=64))
     stop.set()
     batches, dirty, seen = result.get(timeout=60)
