@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 COAST = 0.08
 """Time of the cell [s] for which it still hurries after a motion: the settling time that everybody waits for."""
+ROUNDING = 1e-6
+"""Cell time [s] by which a sensor may report early: that of adding up ticks."""
 LARGEST_LAG = 0.1
 """Wall time [s] that is made up for after a delay; more is let go."""
 
@@ -54,8 +56,8 @@ class Schedule:
 
     def due(self, now: float, hurries: bool) -> bool:
         """Whether to report at `now` [s, cell time]; asked once a tick."""
-        if now < self._next - 1e-6 or (hurries and self._wall() - self._last < self._least):
+        if now < self._next - ROUNDING or (hurries and self._wall() - self._last < self._least):
             return False
-        self._next = (math.floor(now / self._period + 1e-6) + 1) * self._period
+        self._next = (math.floor((now + ROUNDING) / self._period) + 1) * self._period
         self._last = self._wall()
         return True

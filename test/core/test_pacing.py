@@ -1,7 +1,7 @@
 """How fast a simulated cell's time passes: a wall clock that the test turns by hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from robot_finetune.sim.pacing import COAST, Pace, Schedule
@@ -48,6 +48,7 @@ def test_a_long_delay_is_not_made_up_for():
 
 
 @given(st.floats(1.0, 50.0))
+@example(17.91767151882005)
 def test_schedule_keeps_its_rate_on_average(rate):
     schedule = Schedule(1 / rate, 1.0, Wall())
     times = [tick * TICK for tick in range(1001) if schedule.due(tick * TICK, hurries=False)]
