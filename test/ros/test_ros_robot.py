@@ -1,5 +1,6 @@
 """The devices over topics, moved by a worker thread as the policy does it."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -92,7 +93,12 @@ class Fingers:
         message = JointState(name=["finger"], position=[position])
         message.header.stamp.sec = 100 + int(self.time)
         message.header.stamp.nanosec = int(self.time % 1 * 1e9)
+        before = self.received.stamp("finger")
         self.states.publish(message)
+        for _ in range(25):  # the client keeps up with a driver; a message may be lost, as best effort allows
+            time.sleep(0.002)
+            if self.received.stamp("finger") > before:
+                return
 
 
 @pytest.fixture
@@ -100,9 +106,8 @@ def fingers(ros):
     """A gripper whose joint counts from open (0) to closed (0.8), as a Robotiq's does, and its client."""
     config = GripperConfig(joint="finger", open_position=0.0, closed_position=0.8, timeout=1.0)
     made = Fingers(ros)
-    made.client = GripperClient(
-        ros.node, JointStates(ros.node, "joint_states", RosClock(ros.node), 0.5), config, "gripper_controller/command"
-    )
+    made.received = JointStates(ros.node, "joint_states", RosClock(ros.node), 0.5)
+    made.client = GripperClient(ros.node, made.received, config, "gripper_controller/command")
     return made
 
 
