@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -52,12 +51,8 @@ def rollouts(config: RolloutConfig, seeds: range, processes: int = 2) -> Iterato
         yield from filter(None, map(work, seeds))
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_one_thread) as pool:
+    with context.Pool(processes) as pool:
         yield from filter(None, pool.imap(work, seeds, chunksize=SCENES_A_DAY if config.randomise else 4))
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
@@ -78,9 +73,7 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
 @lru_cache(maxsize=1)
 def _bench(config: RolloutConfig) -> tuple[Cell, ScriptedPolicy | QPolicy, EpisodeRunner]:
     """The cell, the policy and the runner of this process."""
-
     torch.set_num_threads(1)
-
     profile = load_robot(config.robot)
     cell = Cell(profile, load_variation(config.variation))
     policy: ScriptedPolicy | QPolicy

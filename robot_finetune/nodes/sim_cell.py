@@ -37,8 +37,10 @@ TICK = 0.01
 """Time of the cell [s] between two joint states: 100 Hz."""
 STATES_A_SECOND = 250.0
 """Most joint states a wall second while the cell hurries; Python subscribers keep up with that."""
-MODES = {"explore": ("held_out", 0), "evaluate": ("held_out", 1)}
-"""Object family and seed of the scenes, by the mode of the episode: the objects are new to the base policy in both."""
+FAMILY = "held_out"
+"""Objects in the bin: new to the base policy."""
+MODES = {"explore": 0, "evaluate": 1}
+"""Seed of the scenes, by the mode of the episode."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,10 @@ class SimCellNode(Node):
             self.get_logger().error(f"the cell stays as it is: {error}")
         else:
             self._commands.put(lambda cell: cell.set_variation(variation))
-        every, (family, number) = self._config.scene_every, MODES.get(message.mode, MODES["explore"])
+        every, number = self._config.scene_every, MODES.get(message.mode, MODES["explore"])
         if every and (self._episodes - 1) % every == 0:
             seed = int(np.random.default_rng([self._config.seed, number, message.episode]).integers(2**31))
-            self._commands.put(lambda cell: cell.reset(seed, family))
+            self._commands.put(lambda cell: cell.reset(seed, FAMILY))
 
     # Worker thread
 
