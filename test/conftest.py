@@ -57,9 +57,12 @@ class NodeProcess:
         return self.wait()
 
     def wait(self, timeout: float = PATIENCE) -> int:
-        """Wait for its end. Returns its exit code."""
+        """Wait for its end. Returns its exit code; a failed test shows what a process that failed has printed."""
         try:
-            return self._process.wait(timeout)
+            code = self._process.wait(timeout)
+            if code:
+                print(f"process ended with {code}; it printed:\n{self.output}")
+            return code
         except subprocess.TimeoutExpired:
             self.kill()
             pytest.fail(f"process did not end; it printed:\n{self.output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,11 +32,19 @@ def run_node(
     factory: creates the node; with a method `close()`, that is called at the end (threads are joined there).
     errors: exceptions of the factory that are, besides START_ERRORS, reported in one line.
     """
+    node: Node | None = None
+
+    def interrupt(number: int, frame: object) -> None:
+        # Once it spins, rclpy itself ends the spin on SIGINT. An exception raised here would then come up in whatever
+        # Python code runs, and inside rclpy's message conversion it turns into a RuntimeError.
+        if node is None:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)  # before rclpy.init, whose own handler calls this one
     try:
         rclpy.init(args=list(args) if args is not None else None)
     except Exception as error:  # arguments that rcl cannot parse
         return _report(error)
-    node = None
     try:
         node = factory()
         executor = SingleThreadedExecutor()
