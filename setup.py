@@ -22,6 +22,7 @@ setup(
         "opencv-python-headless",
         "PyYAML",
         "safetensors",
+        "tensorboard",
         "torch",
         "xacro",
     ],

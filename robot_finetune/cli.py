@@ -18,6 +18,7 @@ COMMANDS = {
         "robot_finetune.learning.adapt",
         "the paper's explore, fine-tune, evaluate on one variation, without ROS",
     ),
+    "lineage": ("robot_finetune.learning.lineage", "continual learning: one variation after the other, without ROS"),
     "pretrain": ("robot_finetune.learning.pretrain", "a base policy from nothing"),
     "report": ("robot_finetune.report", "write the HTML report of a session's folder again"),
     "episodes": ("robot_finetune.data.episodes_command", "list, verify or export the episodes of a session"),

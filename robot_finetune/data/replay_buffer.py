@@ -49,6 +49,9 @@ class Batch:
     done: float32 (n,), 1 where the episode ended within those steps; next_* is then its last observation.
     discount: float32 (n,), factor of the value at next_*; 0 where done.
     success: float32 (n,), outcome of the whole episode.
+    mount: float32 (n, 2), x and y of the gripper in the frame of the pose [m], where the episode's meta has "mount"
+    (a simulation that varies it knows it); else NaN.
+    error: float32 (n, 2), error of the poses in x and y of their frame [m]: zero, unless augmentation adds one.
     """
 
     image: np.ndarray
@@ -60,6 +63,8 @@ class Batch:
     done: np.ndarray
     discount: np.ndarray
     success: np.ndarray
+    mount: np.ndarray
+    error: np.ndarray
     next_image: np.ndarray
     next_pose: np.ndarray
     next_opening: np.ndarray
@@ -159,11 +164,26 @@ class ReplayBuffer:
             done=done.astype(np.float32),
             discount=np.where(done, 0, discount**n_step).astype(np.float32),
             success=np.ascontiguousarray(row["success"]),
+            mount=np.ascontiguousarray(row["mount"]),
+            error=np.zeros((n, 2), np.float32),
             next_image=next_image,
             next_pose=np.ascontiguousarray(next_row["pose"]),
             next_opening=np.ascontiguousarray(next_row["opening"]),
             next_step=np.ascontiguousarray(next_row["step"]),
         )
+
+    def keep_first(self, transitions: int) -> None:
+        """Forget what was added after the first `transitions` rows: back to a state saved earlier. Raises ReplayError
+        if they are not all there any more, or end within an episode."""
+        with self._locked(fcntl.LOCK_EX):
+            head, tail = int(self._counters[_HEAD]), int(self._counters[_TAIL])
+            ends_episode = transitions == 0 or self._rows["remaining"][(transitions - 1) % self.capacity] == 0
+            if tail or not 0 <= transitions <= head or not ends_episode:
+                raise ReplayError(f"{self.folder}: does not hold its first {transitions} transitions; {CURE}")
+            kept = np.unique(self._rows["key"][:transitions], axis=0)
+            self._counters[_HEAD] = transitions
+            (self.folder / "episodes.keys").write_bytes(kept.tobytes())
+            self._keys, self._keys_read = {key.tobytes() for key in kept}, len(kept) * KEY_SIZE
 
     def read_all(self) -> tuple[np.ndarray, np.ndarray]:
         """Copies of all rows (dtype ROW) and images, oldest first."""
@@ -226,6 +246,7 @@ class ReplayBuffer:
                 )
             rows[index]["pose"], rows[index]["opening"], rows[index]["step"], rows[index]["action"] = values
         rows["success"] = episode.reward
+        rows["mount"] = episode.meta.get("mount", np.nan)
         rows["remaining"] = np.arange(len(rows))[::-1]
         rows["key"] = np.frombuffer(episode_key(episode.episode_id), np.uint8)
         return rows, images

@@ -20,7 +20,7 @@ from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_storage import ROW, CorruptReplay, ReplayError
 
-FORMAT = "robot_finetune replay 1"
+FORMAT = "robot_finetune replay 2"
 COMPRESSION_LEVEL = 19
 _CURE = "fetch or pack the file again"
 
@@ -77,9 +77,17 @@ def unpack(path: Path, folder: Path | None = None, capacity: int | None = None) 
 
 def copy_newest(source: ReplayBuffer, target: ReplayBuffer, episodes: int) -> None:
     """Add the newest episodes of one buffer, at most so many, to another."""
+    _copy(source, target, slice(-episodes, None))
+
+
+def copy_oldest(source: ReplayBuffer, target: ReplayBuffer, episodes: int) -> None:
+    """Add the oldest episodes of one buffer, at most so many, to another."""
+    _copy(source, target, slice(episodes))
+
+
+def _copy(source: ReplayBuffer, target: ReplayBuffer, which: slice) -> None:
     rows, images = source.read_all()
-    parts = _episodes(rows) if len(rows) else []
-    for part in parts[max(0, len(parts) - episodes) :]:
+    for part in _episodes(rows)[which]:
         target.add_rows(rows[part].copy(), images[part])
 
 
@@ -103,5 +111,7 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _episodes(rows: np.ndarray) -> list[slice]:
+    if not len(rows):
+        return []
     ends = np.flatnonzero(rows["remaining"] == 0) + 1
     return [slice(start, end) for start, end in zip(np.r_[0, ends[:-1]], ends, strict=True)]

@@ -12,7 +12,7 @@ import numpy as np
 
 from robot_finetune.types import ACTION_SIZE
 
-FORMAT = 1
+FORMAT = 2
 KEY_SIZE = 16
 ROW = np.dtype(
     [
@@ -21,6 +21,7 @@ ROW = np.dtype(
         ("step", np.float32),
         ("action", np.float32, ACTION_SIZE),
         ("success", np.float32),
+        ("mount", np.float32, 2),  # where the gripper really is, see Batch; NaN where nobody knows
         ("remaining", np.int32),  # steps of this episode after this one
         ("key", np.uint8, KEY_SIZE),  # digest of the episode id
         ("crc", np.uint32),  # of the image and the columns before this one

@@ -10,28 +10,13 @@ from typing import Any
 
 import torch
 
-from robot_finetune.data.layout import REPLAY
+from robot_finetune.config import from_yaml
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.data.replay_file import unpack
-from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from robot_finetune.learning.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
+from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.evaluate import evaluate
-from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
-from robot_finetune.learning.q_network import build_network
-from robot_finetune.learning.rollouts import RolloutConfig, rollouts
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.variations import load_variation
-
-EXPLORATION_SEED = 5_000_000  # first scene of explorations
-
-
-def explore(
-    policy: str, variation: str, grasps: int, seed: int, buffer: ReplayBuffer, robot: str = "sim", processes: int = 2
-) -> None:
-    """Add `grasps` exploring episodes of a checkpoint folder under `variation` to `buffer`, in scenes of their own."""
-    config = RolloutConfig(policy, variation, robot, mode="explore", family="held_out")
-    first = EXPLORATION_SEED + seed * 100_000 + buffer.episodes
-    for episode in rollouts(config, range(first, first + grasps), processes):
-        buffer.add(episode)
 
 
 def adapt(
@@ -40,78 +25,72 @@ def adapt(
     grasps: int,
     out: Path,
     seed: int = 0,
-    updates: int = 1200,
-    rounds: int = 1,
+    config: AdaptConfig = AdaptConfig(),
     episodes: int = 300,
     robot: str = "sim",
     processes: int = 2,
     scratch: bool = False,
 ) -> dict[str, Any]:
-    """Explore, fine-tune and evaluate; writes the checkpoint to `out`.
+    """Explore with the frozen policy, fine-tune it and evaluate; writes the checkpoint to `out`.
 
-    rounds: 1 explores with the frozen policy, as published; more split the grasps over successive versions. scratch:
-    also train a fresh network on the same new data. Returns the JSON object of the command."""
+    scratch: also train a fresh network on the same new data. Returns the JSON object of the command. Raises
+    CheckpointError, ConfigError, ReplayError.
+    """
     start = time.monotonic()
     torch.set_num_threads(1)
-    base, profile = load_checkpoint(policy), load_robot(robot)
-    new = ReplayBuffer(
-        None, capacity=grasps * base.network.config.max_steps + 1, image_size=base.network.config.image_size
-    )
-    old = unpack(Path(policy) / REPLAY)
-    tuner, acting = FineTuner(base, old, new, profile, FineTuneConfig(), seed), policy
-    for index in range(rounds):
-        explore(
-            acting, variation, grasps * (index + 1) // rounds - grasps * index // rounds, seed, new, robot, processes
-        )
-        for _ in range(updates // rounds):
-            tuner.update()
-        version, acting = base.version + index + 1, str(out / "checkpoint")
-        meta = {"variation": variation, "grasps": new.episodes, "updates": tuner.updates, "seed": seed}
-        save_checkpoint(acting, tuner.network(), version, version - 1, meta)
-    result: dict[str, Any] = {"variation": load_variation(variation).name, "grasps": grasps, "seed": seed}
-    result["before"] = evaluate(policy, variation, episodes, seed, robot, processes)
-    result["after"] = evaluate(acting, variation, episodes, seed, robot, processes)
-    result["base_after"] = evaluate(acting, "base", episodes, seed, robot, processes)
+    base, profile, tuned = load_checkpoint(policy), load_robot(robot), str(out / "checkpoint")
+    network = base.network.config
+    new = ReplayBuffer(None, capacity=grasps * network.max_steps + 1, image_size=network.image_size)
+    explore(policy, variation, grasps, seed, new, robot, processes)
+    tuner = fine_tune(Path(policy), new, profile, config, seed)
+    meta = {"variation": load_variation(variation).name, "grasps": grasps, "seed": seed}
+    version = save_tuned(tuner, Path(tuned), base.version, meta)
+    result: dict[str, Any] = dict(meta)
+    for key, which, where in (
+        ("before", policy, variation),
+        ("after", tuned, variation),
+        ("base_before", policy, "base"),
+        ("base_after", tuned, "base"),
+    ):
+        result[key] = evaluate(which, where, episodes, seed, robot, processes)
     if scratch:
-        fresh = Checkpoint(build_network(base.network.config, seed))
-        nothing = ReplayBuffer(None, capacity=1, image_size=base.network.config.image_size)
-        learner = FineTuner(fresh, nothing, new, profile, FineTuneConfig(), seed)
-        for _ in range(updates):
-            learner.update()
-        save_checkpoint(
-            out / "scratch", learner.network(), 1, 0, {"variation": variation, "grasps": grasps, "seed": seed}
-        )
+        fresh = from_scratch(network, new, profile, config, seed, tuner.updates)
+        save_tuned(fresh, out / "scratch", 0, meta)
         result["scratch"] = evaluate(str(out / "scratch"), variation, episodes, seed, robot, processes)
     return result | {"updates": tuner.updates, "promoted_version": version, "seconds": time.monotonic() - start}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variation", required=True, help="name in config/variations or a YAML file")
+    parser.add_argument("--scratch", action="store_true", help="also train a fresh network on the same new data")
+    add_shared_arguments(parser)
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `adapt` and `lineage`."""
     parser.add_argument(
         "--policy", default="models/base", help="checkpoint folder of the base policy, with its replay.bin"
     )
-    parser.add_argument("--variation", required=True, help="name in config/variations or a YAML file")
     parser.add_argument("--robot", default="sim", help="robot profile: name or YAML file")
     parser.add_argument("--grasps", type=int, default=400, help="exploring grasps to learn from")
-    parser.add_argument("--updates", type=int, default=1200, help="gradient steps")
-    parser.add_argument(
-        "--rounds", type=int, default=1, help="1: explore with the frozen policy, as published; more: in turns"
-    )
+    parser.add_argument("--config", type=Path, help="YAML of AdaptConfig: how long to fine-tune, and how")
     parser.add_argument("--episodes", type=int, default=300, help="grasps of each evaluation")
-    parser.add_argument("--scratch", action="store_true", help="also train a fresh network on the same new data")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="parallel simulations")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and result.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoints and the result as JSON")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
 
 def run(args: argparse.Namespace) -> int:
+    config = from_yaml(AdaptConfig, args.config) if args.config else AdaptConfig()
     result = adapt(
-        args.policy, args.variation, args.grasps, args.out, args.seed, args.updates, args.rounds, args.episodes,
-        args.robot, args.processes, args.scratch,
+        args.policy, args.variation, args.grasps, args.out, args.seed, config, args.episodes, args.robot,
+        args.processes, args.scratch,
     )  # fmt: skip
     for name, key in (
         ("before", "before"),
         ("after", "after"),
+        ("base task before", "base_before"),
         ("base task after", "base_after"),
         ("from scratch", "scratch"),
     ):

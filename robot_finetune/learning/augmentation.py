@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from robot_finetune.config import setting
+from robot_finetune.data.replay_buffer import Batch
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class AugmentationConfig:
     contrast: float = setting(0.2, "largest relative change of contrast", low=0.0, high=0.9)
     color: float = setting(0.1, "largest relative change of one colour channel", low=0.0, high=0.9)
     shift: int = setting(1, "largest shift in either direction (DrQ)", unit="px", low=0, high=8)
+    calibration: float = setting(
+        0.02, "standard deviation of the error of the pose, in x and y of the tool frame (ours)", unit="m", low=0.0
+    )
 
 
 def augment(image: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
@@ -25,15 +29,31 @@ def augment(image: Tensor, config: AugmentationConfig, generator: torch.Generato
     def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator) * 2 - 1
 
-    batch = len(image)
-    gain = (1 + config.contrast * uniform(batch, 1, 1, 1)) * (1 + config.color * uniform(batch, 1, 1, 3))
-    lit = (image.float() - 128) * gain + 128 + 255 * config.brightness * uniform(batch, 1, 1, 1)
-    lit = lit.clamp(0, 255)
+    batch, size = image.shape[:2]
     if config.shift:
-        pad, size = config.shift, image.shape[1]
-        padded = F.pad(lit.permute(0, 3, 1, 2), (pad,) * 4, mode="replicate").permute(0, 2, 3, 1)
-        corner = torch.randint(0, 2 * pad + 1, (batch, 2), generator=generator)
-        span = torch.arange(size)
-        rows, columns = corner[:, :1] + span, corner[:, 1:] + span
-        lit = padded[torch.arange(batch)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return lit.to(torch.uint8)
+        corner = torch.randint(-config.shift, config.shift + 1, (batch, 2), generator=generator)
+        place = (corner[..., None] + torch.arange(size)).clamp(0, size - 1)
+        pixel = (torch.arange(batch)[:, None, None] * size + place[:, 0, :, None]) * size + place[:, 1, None, :]
+        image = image.reshape(-1, 3).index_select(0, pixel.flatten()).reshape(image.shape)
+    gain = (1 + config.contrast * uniform(batch, 1, 1, 1)) * (1 + config.color * uniform(batch, 1, 1, 3))
+    lift = 128 * (1 - gain) + 255 * config.brightness * uniform(batch, 1, 1, 1)
+    gain, lift = (part.expand(batch, 1, size, 3).reshape(batch, 1, -1) for part in (gain, lift))
+    lit = torch.addcmul(lift, image.reshape(batch, size, -1).float(), gain)
+    return lit.clamp_(0, 255).to(torch.uint8).reshape(image.shape)
+
+
+def miscalibrate(batch: Batch, config: AugmentationConfig, rng: np.random.Generator) -> Batch:
+    """The same transitions of a robot whose pose is wrong: each of `batch` gets a constant error in the tool frame.
+
+    To act well, the network must then see in the image where the gripper is."""
+    error = rng.normal(0.0, config.calibration, (len(batch.reward), 2)).clip(
+        -3 * config.calibration, 3 * config.calibration
+    )
+    moved = {}
+    for name in ("pose", "next_pose"):
+        pose = getattr(batch, name).copy()
+        cos, sin = np.cos(pose[:, 3]), np.sin(pose[:, 3])
+        pose[:, 0] += cos * error[:, 0] - sin * error[:, 1]
+        pose[:, 1] += sin * error[:, 0] + cos * error[:, 1]
+        moved[name] = pose
+    return replace(batch, error=error.astype(np.float32), **moved)

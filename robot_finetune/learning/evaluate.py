@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from robot_finetune.learning.checkpoint import load_checkpoint
-from robot_finetune.learning.rollouts import RolloutConfig, rollouts
+from robot_finetune.learning.rollouts import RolloutConfig, Workers, rollouts
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.stats import wilson_interval
 
@@ -15,18 +15,26 @@ EVALUATION_SEED = 1_000_000  # first scene of evaluations; explorations start el
 
 
 def evaluate(
-    policy: str, variation: str, episodes: int, seed: int = 0, robot: str = "sim", processes: int = 2
+    policy: str,
+    variation: str,
+    episodes: int,
+    seed: int = 0,
+    robot: str = "sim",
+    processes: int = 2,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Success of a checkpoint folder (or "scripted") over `episodes` new scenes with held-out objects.
 
-    Returns {policy_version, variation, episodes, successes, success_rate, ci95}. Raises CheckpointError,
-    ConfigError.
+    workers: do it, instead of new processes. Returns {policy_version, variation, episodes, successes, success_rate,
+    ci95}. Raises CheckpointError, ConfigError.
     """
     version = load_checkpoint(policy).version if policy != "scripted" else 0
     name = load_variation(variation).name
     config = RolloutConfig(policy, variation, robot, noise=0.0)
     first = EVALUATION_SEED * (seed + 1)
-    successes = sum(episode.outcome.success for episode in rollouts(config, range(first, first + episodes), processes))
+    seeds = range(first, first + episodes)
+    rolled_out = workers.start(config, seeds) if workers else rollouts(config, seeds, processes)
+    successes = sum(episode.outcome.success for episode in rolled_out)
     return {
         "policy_version": version,
         "variation": name,

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robot_finetune.config import setting
+from robot_finetune.config import ConfigError, setting
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import RobotProfile
 
@@ -28,16 +28,25 @@ from robot_finetune.robot.profile import RobotProfile
 class NetworkConfig:
     """Shape of the Q-network; kept in every checkpoint."""
 
-    name: str = setting("compact", "architecture", choices=("compact",))
+    name: str = setting("compact", "architecture", choices=("compact", "grasping44"))
     image_size: int = setting(64, "edge of the input image", unit="px", low=16, high=512)
+    stem: str = setting("own", "first layers: own, or imagenet, trained there", choices=("own", "imagenet"))
     channels: int = setting(24, "channels of the feature map", low=4, high=256)
     patch: int = setting(6, "grid points along an edge of the action patches", low=4, high=16)
     fine_pitch: float = setting(0.016, "grid spacing of the fine action patch", unit="m", low=0.004, high=0.1)
     coarse_pitch: float = setting(0.045, "grid spacing of the coarse action patch", unit="m", low=0.004, high=0.1)
-    gripper_patch: int = setting(12, "grid points along an edge of the gripper view", low=4, high=32)
-    gripper_pitch: float = setting(0.026, "grid spacing of the gripper view", unit="m", low=0.004, high=0.1)
+    search: int = setting(
+        12, "grid points along an edge of the view in which the gripper is looked for", low=4, high=32
+    )
+    search_pitch: float = setting(0.026, "grid spacing of that view", unit="m", low=0.004, high=0.1)
+    gripper_patch: int = setting(8, "grid points along an edge of the view of the gripper", low=4, high=32)
+    gripper_pitch: float = setting(0.022, "grid spacing of that view", unit="m", low=0.004, high=0.1)
     hidden: int = setting(64, "units of the last hidden layers", low=8, high=512)
     max_steps: int = setting(10, "step limit of an episode; scales the time input", low=1, high=50)
+
+    def __post_init__(self) -> None:
+        if self.name == "grasping44" and self.image_size != 472:
+            raise ConfigError(f"image_size = {self.image_size}: network grasping44 takes 472 px; set image_size: 472")
 
 
 class State(NamedTuple):
@@ -95,9 +104,24 @@ class Geometry(nn.Module):
         x = pose[..., 0:1] + cos * offsets[..., 0] - sin * offsets[..., 1]
         y = pose[..., 1:2] + sin * offsets[..., 0] + cos * offsets[..., 1]
         points = torch.stack([x, y, z[..., None].expand_as(x), torch.ones_like(x)], -1)
-        image = points @ self.projection.T
-        grid = image[..., :2] / image[..., 2:].clamp(min=1e-3)
-        return F.grid_sample(features, grid, padding_mode="border", align_corners=False)
+        with torch.autocast(features.device.type, enabled=False):  # half a millimetre counts
+            image = points @ self.projection.T
+            grid = image[..., :2] / image[..., 2:].clamp(min=1e-3)
+            return F.grid_sample(features.float(), grid, padding_mode="border", align_corners=False)
+
+
+def _stem(config: NetworkConfig) -> nn.Module:
+    """From images (B, 3, S, S) to the feature map (B, C, S/2, S/2)."""
+    if config.stem == "imagenet":
+        from robot_finetune.learning.imagenet_stem import ImageNetStem
+
+        return ImageNetStem()
+    c = config.channels
+    return nn.Sequential(
+        nn.Conv2d(3, c, 3, stride=2, padding=1), nn.ReLU(),
+        nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
+    )  # fmt: skip
 
 
 def square_grid(points: int, pitch: float) -> Tensor:
@@ -107,27 +131,45 @@ def square_grid(points: int, pitch: float) -> Tensor:
     return torch.stack([x, y], -1).reshape(-1, 2)
 
 
-class CompactQNetwork(nn.Module):
-    """The CPU-sized Q-function (see the module's text). Outputs are logits of the success probability."""
-
-    object_height = 0.02  # [m] above the floor: where an action patch looks
-    fine: Tensor
-    coarse: Tensor
-    gripper_grid: Tensor
+class QNetwork(nn.Module):
+    """A Q-function: `encode` once a state, then `q` for any number of actions."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         self.geometry = Geometry()
+
+    def encode(self, state: State) -> Features:
+        """The part that does not depend on the action, for a batch of states."""
+        raise NotImplementedError
+
+    def q(self, features: Features, action: Tensor) -> Tensor:
+        """Logits (B, N) of actions (B, N, 8) in the states of `features`."""
+        raise NotImplementedError
+
+
+class CompactQNetwork(QNetwork):
+    """The CPU-sized Q-function (see the module's text). Outputs are logits of the success probability."""
+
+    object_height = 0.02  # [m] above the floor: where an action patch looks
+    fine: Tensor
+    coarse: Tensor
+    search_grid: Tensor
+    gripper_grid: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
         c, hidden = config.channels, config.hidden
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, c, 3, stride=2, padding=1), nn.ReLU(),
+        self.stem = _stem(config)
+        self.find = nn.Sequential(
             nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
             nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(c, 1, 1), nn.Flatten(), nn.Softmax(-1),
         )  # fmt: skip
-        self.gripper_conv = nn.Sequential(nn.Conv2d(c, c, 3, padding=1), nn.ReLU())
-        self.gripper_heat = nn.Conv2d(c, 1, 1)
-        self.gripper_vector = nn.Sequential(nn.Conv2d(c, c, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten())
+        self.gripper_vector = nn.Sequential(
+            nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(c, c, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(),
+        )  # fmt: skip
         self.context = nn.Linear(c * (-(-config.gripper_patch // 2)) ** 2 + c, 32)
         self.embed = nn.Sequential(nn.Linear(32 + 14, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
         self.patch_in = nn.Conv2d(2 * c, hidden // 2, 3, padding=1)
@@ -142,6 +184,7 @@ class CompactQNetwork(nn.Module):
         )  # fmt: skip
         self.register_buffer("fine", square_grid(config.patch, config.fine_pitch), persistent=False)
         self.register_buffer("coarse", square_grid(config.patch, config.coarse_pitch), persistent=False)
+        self.register_buffer("search_grid", square_grid(config.search, config.search_pitch), persistent=False)
         self.register_buffer("gripper_grid", square_grid(config.gripper_patch, config.gripper_pitch), persistent=False)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
@@ -151,12 +194,8 @@ class CompactQNetwork(nn.Module):
         """The part of the Q-function that does not depend on the action, for a batch of states."""
         image = state.image.permute(0, 3, 1, 2).float().div(255).sub(0.5)
         features = self.stem(image.contiguous(memory_format=torch.channels_last))
-        edge = self.config.gripper_patch
-        here = state.pose[:, None]
-        view = self.geometry.sample(features, here, here[..., 2], self.gripper_grid[None, None])
-        view = self.gripper_conv(view.reshape(len(view), -1, edge, edge))
-        heat = self.gripper_heat(view).flatten(1).softmax(-1)
-        shift = heat @ self.gripper_grid
+        shift = self._find_gripper(features, state.pose)
+        view = self._view(features, state.pose, self.gripper_grid + shift[:, None, None], self.config.gripper_patch)
         context = torch.cat([self.gripper_vector(view), features.mean((2, 3))], -1)
         situation = torch.stack(
             [
@@ -170,6 +209,17 @@ class CompactQNetwork(nn.Module):
         )
         return Features(features, torch.cat([F.relu(self.context(context)), situation], -1), shift, state.pose)
 
+    def _view(self, features: Tensor, pose: Tensor, offsets: Tensor, edge: int) -> Tensor:
+        """Features (B, C, edge, edge) at the height of the tip, at tool-frame `offsets` (B or 1, 1, P, 2) around it."""
+        here = pose[:, None]
+        return self.geometry.sample(features, here, here[..., 2], offsets).reshape(len(pose), -1, edge, edge)
+
+    def _find_gripper(self, features: Tensor, pose: Tensor) -> Tensor:
+        """Where the gripper is seen (B, 2) [m], in the tool frame: zero where the calibration says."""
+        heat = self.find(self._view(features, pose, self.search_grid[None, None], self.config.search))
+        with torch.autocast(features.device.type, enabled=False):
+            return heat.float() @ self.search_grid
+
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""
         batch, candidates, _ = action.shape
@@ -179,7 +229,10 @@ class CompactQNetwork(nn.Module):
         edge = self.config.patch
         patches = [self.geometry.sample(features.map, target, floor, grid + shift) for grid in (self.fine, self.coarse)]
         patch = torch.cat(patches, 1).permute(0, 2, 1, 3).reshape(batch * candidates, -1, edge, edge)
-        place = (target[..., :3] - self.geometry.center) * 4
+        cos, sin = torch.cos(target[..., 3:]), torch.sin(target[..., 3:])
+        dx, dy = features.shift[:, None, :1], features.shift[:, None, 1:]
+        turned = torch.cat([cos * dx - sin * dy, sin * dx + cos * dy, torch.zeros_like(cos)], -1)
+        place = (target[..., :3] + turned - self.geometry.center) * 4
         turn = torch.stack([torch.sin(2 * target[..., 3]), torch.cos(2 * target[..., 3])], -1)
         context = features.context[:, None].expand(-1, candidates, -1)
         distance = action[..., :3].norm(dim=-1, keepdim=True)
@@ -190,14 +243,14 @@ class CompactQNetwork(nn.Module):
         return self.head(flat).reshape(batch, candidates)
 
 
-QNetwork = CompactQNetwork
-
-
 def build_network(config: NetworkConfig, seed: int = 0) -> QNetwork:
     """A network with fresh weights."""
+    from robot_finetune.learning.grasping44 import Grasping44  # which imports this module
+
+    kinds = {"compact": CompactQNetwork, "grasping44": Grasping44}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return CompactQNetwork(config)
+        return kinds[config.name](config)
 
 
 def state_tensors(image: np.ndarray, pose: np.ndarray, opening: np.ndarray, step: np.ndarray) -> State:

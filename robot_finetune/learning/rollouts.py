@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -39,20 +39,39 @@ class RolloutConfig:
     family: str = setting("held_out", "objects", choices=("training", "held_out"))
     noise: float = setting(1.0, "of the scripted policy: 0 is a good grasp, 1 a weak one", low=0.0, high=2.0)
     randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
+    floors: bool = setting(False, "the scene randomisation varies the floor's pattern as well")
     look: bool = setting(False, "judge by images as well as by the gripper (slower)")
 
 
-def rollouts(config: RolloutConfig, seeds: range, processes: int = 2) -> Iterator[Episode]:
+class Workers:
+    """Processes that roll out; a context manager. One is enough to go on learning meanwhile."""
+
+    def __init__(self, processes: int) -> None:
+        self._pool = multiprocessing.get_context("spawn").Pool(processes)
+
+    def start(self, config: RolloutConfig, seeds: Sequence[int]) -> Iterator[Episode]:
+        """Begin at once; the episodes (see `rollouts`) come in the order of their seeds, as they are ready."""
+        chunk = SCENES_A_DAY if config.randomise else 4
+        return filter(None, self._pool.imap(partial(_rollout, config), seeds, chunksize=chunk))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.terminate()
+        self._pool.join()
+
+
+def rollouts(config: RolloutConfig, seeds: Sequence[int], processes: int = 2) -> Iterator[Episode]:
     """One episode a seed, in order, less those that had to be discarded (EpisodeDiscarded).
 
-    Each seed is one scene: the same for every policy that is compared."""
-    work = partial(_rollout, config)
+    Each seed is one scene, which starts from the same state whatever ran before: the same for every policy that is
+    compared. config.policy names a checkpoint folder whose content stays as it is meanwhile."""
     if processes <= 1:
-        yield from filter(None, map(work, seeds))
+        yield from filter(None, map(partial(_rollout, config), seeds))
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes) as pool:
-        yield from filter(None, pool.imap(work, seeds, chunksize=SCENES_A_DAY if config.randomise else 4))
+    with Workers(processes) as workers:
+        yield from workers.start(config, seeds)
 
 
 def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
@@ -60,14 +79,16 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
     variation = load_variation(config.variation)
     if config.randomise:
         rng = np.random.default_rng([seed // SCENES_A_DAY, 7])
-        cell.set_variation(randomise(variation, rng, config.randomise))
-    cell.reset(seed, config.family)
+        cell.set_variation(randomise(variation, rng, config.randomise, config.floors))
+    cell.reset(seed, config.family, at_start=True)
     policy.reseed(seed)
     try:
-        return runner.run(f"{Path(config.variation).stem}-{seed:08d}", variation.name, config.mode)
+        episode = runner.run(f"{Path(config.variation).stem}-{seed:08d}", variation.name, config.mode)
     except EpisodeDiscarded:
-        cell.reset(seed, config.family, at_start=True)
         return None
+    if config.randomise:  # what varies the mounting knows it: pre-training learns to see it
+        episode.meta["mount"] = [0.0, -cell.variation.gripper.offset_m]
+    return episode
 
 
 @lru_cache(maxsize=1)
@@ -77,11 +98,11 @@ def _bench(config: RolloutConfig) -> tuple[Cell, ScriptedPolicy | QPolicy, Episo
     profile = load_robot(config.robot)
     cell = Cell(profile, load_variation(config.variation))
     policy: ScriptedPolicy | QPolicy
+    settings = RunnerConfig(look=config.look)
     if config.policy == "scripted":
         policy = ScriptedPolicy(cell, config.noise, np.random.default_rng())
     else:
         policy = QPolicy(load_checkpoint(config.policy), profile)
-    runner = EpisodeRunner(
-        sim_robot(cell), profile, policy, GraspDetector(profile), config=RunnerConfig(look=config.look)
-    )
-    return cell, policy, runner
+        network = policy.checkpoint.network.config
+        settings = replace(settings, image_size=network.image_size, max_steps=network.max_steps)
+    return cell, policy, EpisodeRunner(sim_robot(cell), profile, policy, GraspDetector(profile), config=settings)

@@ -57,7 +57,7 @@ class SceneComparison:
         self.config = config
         camera = CameraModel.from_config(profile.camera)
         self.shape = (profile.camera.height, profile.camera.width, 3)
-        self.bin_mask = _bin_mask(camera, profile, config.object_height)
+        self.bin_mask = bin_mask(camera, profile, config.object_height)
         distance = float(np.linalg.norm(camera.position - [*profile.bin_center, profile.floor_z]))
         self._cm_per_pixel = 100 * distance / profile.camera.focal
 
@@ -114,7 +114,7 @@ class SceneComparison:
         return (distance < self.config.min_difference).mean(axis=1) < self.config.floor_share
 
 
-def _bin_mask(camera: CameraModel, profile: RobotProfile, height: float) -> np.ndarray:
+def bin_mask(camera: CameraModel, profile: RobotProfile, height: float) -> np.ndarray:
     """bool (height, width): where the bin and what lies in it can appear."""
     (x, y), half = profile.bin_center, profile.bin_half_width
     corners = [(x + i * half, y + j * half, profile.floor_z + z) for i in (-1, 1) for j in (-1, 1) for z in (0, height)]

@@ -10,12 +10,17 @@ import numpy as np
 from robot_finetune.sim.variations import RGB, Variation
 
 MOUNT_TOLERANCE = 0.01  # [m] standard deviation of the gripper's mounting, sideways
-LIGHT_TOLERANCE = 0.15  # relative
-COLOR_TOLERANCE = 0.06
+LIGHT_TOLERANCE = 0.2  # relative
+LIGHT_DIRECTION_TOLERANCE = 0.2
+COLOR_TOLERANCE = 0.1
+MOTTLED = 0.6  # part of the floors that are worn or stained
+SPOT = (0.01, 0.06)  # [m] smallest and largest size of their spots
 
 
-def randomise(variation: Variation, rng: np.random.Generator, strength: float = 1.0) -> Variation:
-    """A copy of `variation` with wandering light, floor colour and gripper mounting. strength scales all of them."""
+def randomise(variation: Variation, rng: np.random.Generator, strength: float = 1.0, floors: bool = True) -> Variation:
+    """A copy of `variation` with wandering light, floor colour and gripper mounting. strength scales all of them.
+
+    floors: most floors are mottled as well."""
 
     def relative() -> float:
         return float(np.clip(1 + strength * LIGHT_TOLERANCE * rng.standard_normal(), 0.2, 2.0))
@@ -26,8 +31,14 @@ def randomise(variation: Variation, rng: np.random.Generator, strength: float = 
 
     scene, gripper = variation.scene, variation.gripper
     floor = replace(scene.floor, color=wander(scene.floor.color))
+    if floors and floor.pattern == "plain" and rng.random() < MOTTLED * strength:
+        red, green, blue = rng.random(3)
+        size, seed = rng.uniform(*SPOT), int(rng.integers(2**31))
+        floor = replace(floor, pattern="mottled", color2=(red, green, blue), square=size, seed=seed)
+    direction = np.array(scene.light.direction) + strength * LIGHT_DIRECTION_TOLERANCE * rng.standard_normal(3)
     light = replace(
         scene.light,
+        direction=tuple(direction.tolist()),
         intensity=min(2.0, scene.light.intensity * relative()),
         ambient=min(1.0, scene.light.ambient * relative()),
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import cv2
 import mujoco
 import numpy as np
 
 from robot_finetune.robot.kinematics import load_urdf
 from robot_finetune.robot.profile import CameraConfig, RobotProfile
 from robot_finetune.sim.objects import ObjectShape, PlacedObject, mass_properties
-from robot_finetune.sim.variations import Variation
+from robot_finetune.sim.variations import Floor, Variation
 
 TIMESTEP = 0.004  # s
 VISUAL_GROUP, HIDDEN_GROUP = 1, 0
@@ -158,20 +159,33 @@ def _add_floor(spec: mujoco.MjSpec, profile: RobotProfile, variation: Variation)
     floor = variation.scene.floor
     material = spec.add_material()
     material.name, material.specular = "floor", 0.1
-    if floor.pattern == "checkerboard":
-        texture = spec.add_texture()
-        texture.name, texture.type = "checkerboard", mujoco.mjtTexture.mjTEXTURE_2D
-        texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
-        texture.rgb1, texture.rgb2, texture.width, texture.height = floor.color, floor.color2, 128, 128
-        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "checkerboard"
-        material.texuniform, material.texrepeat = True, (0.5 / floor.square, 0.5 / floor.square)
-    else:
+    if floor.pattern == "plain":
         material.rgba = (*floor.color, 1.0)
+    else:
+        texture = spec.add_texture()
+        texture.name, texture.type = floor.pattern, mujoco.mjtTexture.mjTEXTURE_2D
+        texture.width = texture.height = 128
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = floor.pattern
+        if floor.pattern == "checkerboard":
+            texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
+            texture.rgb1, texture.rgb2 = floor.color, floor.color2
+            material.texuniform, material.texrepeat = True, (0.5 / floor.square, 0.5 / floor.square)
+        else:
+            texture.nchannel = 3
+            texture.data = _mottled(floor, 2 * profile.bin_half_width, texture.width).tobytes()
     geom = spec.worldbody.add_geom()
     geom.name, geom.type, geom.group = "floor", mujoco.mjtGeom.mjGEOM_PLANE, VISUAL_GROUP
     geom.pos = (*profile.bin_center, profile.floor_z)
     geom.size = (profile.bin_half_width, profile.bin_half_width, 0.01)
     geom.material, geom.condim, geom.contype, geom.conaffinity = "floor", 4, *BIN_CONTACTS
+
+
+def _mottled(floor: Floor, width: float, pixels: int) -> np.ndarray:
+    """uint8 (pixels, pixels, 3): soft spots of random shades between the floor's two colours, over `width` [m]."""
+    spots = max(2, round(width / floor.square))
+    shade = np.random.default_rng(floor.seed).random((spots, spots))
+    smooth = np.asarray(cv2.resize(shade, (pixels, pixels), interpolation=cv2.INTER_LINEAR))[..., None]
+    return np.asarray(255 * (np.array(floor.color) * (1 - smooth) + np.array(floor.color2) * smooth), np.uint8)
 
 
 def _add_lights(spec: mujoco.MjSpec, profile: RobotProfile, variation: Variation) -> None:

@@ -14,11 +14,14 @@ RGB = tuple[float, float, float]
 @dataclass(frozen=True)
 class Floor:
     pattern: str = setting(
-        "plain", "plain, or a checkerboard of `color` and `color2`", choices=("plain", "checkerboard")
+        "plain",
+        "plain; or a checkerboard of `color` and `color2`, or mottled with soft spots between them",
+        choices=("plain", "checkerboard", "mottled"),
     )
     color: RGB = setting((0.55, 0.5, 0.42), "colour of the bin's floor", low=0.0, high=1.0)
-    color2: RGB = setting((0.05, 0.05, 0.05), "second colour of the checkerboard", low=0.0, high=1.0)
-    square: float = setting(0.03, "edge of one square", unit="m", low=0.005, high=0.2)
+    color2: RGB = setting((0.05, 0.05, 0.05), "second colour of the pattern", low=0.0, high=1.0)
+    square: float = setting(0.03, "edge of one square or spot", unit="m", low=0.005, high=0.2)
+    seed: int = setting(0, "of the spots", low=0)
 
 
 @dataclass(frozen=True)

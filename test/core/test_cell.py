@@ -1,6 +1,7 @@
 """The simulated cell: repeatable, true to its calibration, and changed by a variation as the variation says."""
 
 import colorsys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.scripted_policy import ScriptedPolicy
-from robot_finetune.sim.variations import GripperChange, Light, Objects, Scene, Variation, load_variation
+from robot_finetune.sim.variations import Floor, GripperChange, Light, Objects, Scene, Variation, load_variation
 from robot_finetune.types import GraspOutcome
 
 PROFILE = load_robot("sim")
@@ -200,6 +201,15 @@ def test_checkerboard_changes_the_floor_only(cell):
     assert changed[BIN].mean() > 0.3 and changed[~BIN].mean() < 0.01
     floor = board[BIN].mean(axis=1)
     assert (floor < 40).mean() > 0.2 and (floor > 180).mean() > 0.2
+
+
+def test_a_mottled_floor_has_spots_between_its_two_colours(cell):
+    red, green = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
+    floor = Floor(pattern="mottled", color=red, color2=green, square=0.04, seed=3)
+    seen = looks(cell, Variation(scene=Scene(floor=floor)))[BIN]
+    assert (seen[:, 0] > 1.5 * seen[:, 1]).mean() > 0.1 and (seen[:, 1] > 1.5 * seen[:, 0]).mean() > 0.1
+    other = looks(cell, Variation(scene=Scene(floor=replace(floor, seed=4))))[BIN]
+    assert np.abs(seen - other).mean() > 10
 
 
 def test_harsh_light_is_uneven_with_shadows(cell):

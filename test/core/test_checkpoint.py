@@ -9,7 +9,7 @@ from robot_finetune.learning.q_network import NetworkConfig, build_network
 from robot_finetune.learning.q_policy import probe
 from robot_finetune.robot.profile import RobotProfile
 
-SMALL = NetworkConfig(image_size=16, channels=4, patch=4, gripper_patch=4, hidden=8)
+SMALL = NetworkConfig(image_size=16, channels=4, patch=4, search=4, gripper_patch=4, hidden=8)
 
 
 @pytest.fixture

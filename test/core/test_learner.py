@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.learning.bellman import BellmanConfig, bellman_target
+from robot_finetune.learning.augmentation import AugmentationConfig, miscalibrate
+from robot_finetune.learning.bellman import BellmanConfig, bellman_target, unseen
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.q_network import NetworkConfig, build_network
@@ -14,7 +15,7 @@ from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
-SMALL = NetworkConfig(image_size=16, channels=4, patch=4, gripper_patch=4, hidden=8, max_steps=4)
+SMALL = NetworkConfig(image_size=16, channels=4, patch=4, search=4, gripper_patch=4, hidden=8, max_steps=4)
 PROFILE = RobotProfile()
 
 
@@ -64,6 +65,51 @@ def test_the_target_bootstraps_by_the_smaller_of_both_target_networks():
     low = 0.9 / (1 + np.e) - learner.config.step_cost
     expected = np.where(batch.done > 0, batch.reward, low)
     assert np.allclose(learner.targets(batch).numpy(), expected, atol=1e-5)
+
+
+def test_one_update_by_hand():
+    """A Q-function that is its last bias alone: loss, Adam's first step, and both target networks in numbers."""
+    learner = tuner(learning_rate=0.01, weight_decay=0.0, lag=2, polyak=0.9, see_gripper=0.0).learner
+    for network in (learner.network, learner.target, learner.lagged):
+        with torch.no_grad():
+            network.head[-1].weight.zero_()
+            network.head[-1].bias.fill_(0.5)
+    batch = replay(4).sample(np.random.default_rng(0), 16, terminal_fraction=1.0)  # targets are the rewards
+    success = batch.reward.mean()
+    q = 1 / (1 + np.exp(-0.5))
+    metrics = learner.update(batch)
+    assert metrics.loss == pytest.approx(-success * np.log(q) - (1 - success) * np.log(1 - q), abs=1e-5)
+    assert metrics.mean_q == pytest.approx(q, abs=1e-5)
+    assert metrics.td_error == pytest.approx(success * (1 - q) + (1 - success) * q, abs=1e-5)
+    step = 0.01 if q > success else -0.01  # Adam: the rate, against the gradient q - success
+    assert learner.network.head[-1].bias.item() == pytest.approx(0.5 - step, abs=1e-5)
+    assert float(learner.target.head[-1].bias) == pytest.approx(0.5 - 0.1 * step, abs=1e-6)
+    assert float(learner.lagged.head[-1].bias) == 0.5
+    learner.update(batch)
+    assert torch.equal(learner.lagged.head[-1].bias, learner.target.head[-1].bias)
+
+
+def test_where_the_gripper_is_seen_by_hand():
+    shift = torch.tensor([[0.01, 0.0], [0.03, 0.02]])
+    error = torch.tensor([[0.0, 0.0], [-0.02, -0.02]])
+    known = torch.zeros(2, 2)
+    assert unseen(shift, known, error).item() == pytest.approx((0.75 + 0.75) / 4)  # 1 cm twice, 0 cm twice
+    unknown = torch.full((2, 2), torch.nan)
+    assert unseen(shift, unknown, error).item() == pytest.approx(0.0)  # where it is does not matter, if it is one place
+    scattered = torch.tensor([[0.03, 0.0], [-0.03, 0.0]])
+    assert unseen(scattered, unknown, torch.zeros(2, 2)).item() == pytest.approx(2 * 2.75 / 4)
+
+
+def test_an_error_of_calibration_is_the_same_before_and_after_the_action():
+    batch = replay(10).sample(np.random.default_rng(0), 400)
+    moved = miscalibrate(batch, AugmentationConfig(calibration=0.02), np.random.default_rng(1))
+    yaw = batch.pose[:, 3]
+    for name in ("pose", "next_pose"):
+        error = (getattr(moved, name) - getattr(batch, name))[:, :2]
+        turned = np.stack([np.cos(yaw) * error[:, 0] + np.sin(yaw) * error[:, 1],
+                           -np.sin(yaw) * error[:, 0] + np.cos(yaw) * error[:, 1]], 1)  # fmt: skip
+        assert np.allclose(turned, moved.error, atol=1e-6)
+    assert 0.015 < moved.error.std() < 0.025 and np.array_equal(moved.image, batch.image)
 
 
 def test_q_converges_to_the_discounted_success_probability():

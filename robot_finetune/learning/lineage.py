@@ -1,0 +1,103 @@
+"""`robot-finetune lineage`: continual learning, one variation after the other in a single lineage ("Never Stop
+Learning", section 5). Each step starts from the policy that the one before ended with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robot_finetune.config import from_yaml
+from robot_finetune.data.layout import REPLAY
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import copy_newest, pack
+from robot_finetune.learning.adapt import add_shared_arguments
+from robot_finetune.learning.adaptation import AdaptConfig, base_replay, explore, fine_tune, save_tuned
+from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.evaluate import evaluate
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.sim.variations import load_variation
+
+ORDER = ("harsh_lighting", "transparent_bottles", "checkerboard_backing", "extend_gripper_1cm", "offset_gripper_10cm")
+"""That of the paper."""
+
+
+def lineage(
+    policy: str,
+    variations: tuple[str, ...],
+    grasps: int,
+    out: Path,
+    seed: int = 0,
+    config: AdaptConfig = AdaptConfig(),
+    episodes: int = 300,
+    robot: str = "sim",
+    processes: int = 2,
+) -> dict[str, Any]:
+    """Fine-tune on each variation in turn; after each step, evaluate on base and on all variations so far.
+
+    What a step has learned from joins the data that the next ones rehearse, so that half of each batch is base data and
+    all earlier variations. Returns {variations, grasps, seed, steps: [{variation, before, after, earlier: {name:
+    result}}]}, where results are those of `evaluate`. Raises CheckpointError, ConfigError, ReplayError.
+    """
+    torch.set_num_threads(1)
+    profile, current = load_robot(robot), Path(policy)
+    steps = []
+    for number, variation in enumerate(variations):
+        checkpoint = load_checkpoint(current)
+        network, name = checkpoint.network.config, load_variation(variation).name
+        new = ReplayBuffer(None, grasps * network.max_steps + 1, network.image_size)
+        explore(str(current), variation, grasps, seed, new, robot, processes)
+        tuner = fine_tune(current, new, profile, config, seed)
+        folder = out / f"{number + 1}-{name}"
+        save_tuned(tuner, folder, checkpoint.version, {"variation": name, "grasps": grasps, "seed": seed})
+        _rehearse(base_replay(current), new, folder / REPLAY)
+        before, after = (
+            evaluate(str(which), variation, episodes, seed, robot, processes) for which in (current, folder)
+        )
+        earlier = {
+            load_variation(one).name: evaluate(str(folder), one, episodes, seed, robot, processes)
+            for one in ("base", *variations[:number])
+        }
+        steps.append({"variation": name, "before": before, "after": after, "earlier": earlier})
+        print(f"{name}: {before['success_rate']:.1%} -> {after['success_rate']:.1%}", flush=True)
+        current = folder
+    return {"variations": list(variations), "grasps": grasps, "seed": seed, "steps": steps}
+
+
+def _rehearse(old: ReplayBuffer, new: ReplayBuffer, path: Path) -> None:
+    """Both buffers as one file beside the new version."""
+    both = ReplayBuffer(None, len(old) + len(new), old.image_size)
+    for buffer in (old, new):
+        copy_newest(buffer, both, buffer.episodes)
+    pack(both, path)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variations", default=",".join(ORDER), help="names or YAML files, in order, with commas")
+    add_shared_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    config = from_yaml(AdaptConfig, args.config) if args.config else AdaptConfig()
+    result = lineage(
+        args.policy, tuple(args.variations.split(",")), args.grasps, args.out, args.seed, config, args.episodes,
+        args.robot, args.processes,
+    )  # fmt: skip
+    _print_matrix(result)
+    (args.out / "lineage.json").write_text(json.dumps(result, indent=1))
+    if args.json:
+        print(json.dumps(result))
+    return 0
+
+
+def _print_matrix(result: dict[str, Any]) -> None:
+    """One line a step: success on its variation before and after, then on base and the earlier variations."""
+    for step in result["steps"]:
+        kept = ", ".join(f"{name} {one['success_rate']:.0%}" for name, one in step["earlier"].items())
+        print(
+            f"{step['variation']:>22}: {step['before']['success_rate']:.0%} -> {step['after']['success_rate']:.0%};"
+            f" afterwards {kept}"
+        )

@@ -1,0 +1,80 @@
+"""Explore, fine-tune, evaluate, on the real simulated cell: what the commands promise to scripts that read them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from robot_finetune.cli import main
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import pack, unpack
+from robot_finetune.learning.adaptation import AdaptConfig, explore
+from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
+from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.rollouts import RolloutConfig, rollouts
+
+QUICK = ["--config", "adapt.yaml", "--grasps", "2", "--episodes", "2", "--processes", "1", "--json"]
+
+
+@pytest.fixture
+def policy(tmp_path, monkeypatch):
+    """A small untrained policy with a replay, and the folder with it as working directory."""
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint("base", build_network(NetworkConfig(channels=4, hidden=8, max_steps=3), 0), 3, 2, {})
+    replay = ReplayBuffer(None, 20)
+    explore("base", "base", 2, 1, replay, processes=1)
+    pack(replay, tmp_path / "base" / "replay.bin")
+    (tmp_path / "adapt.yaml").write_text("{min_updates: 2, max_updates: 2, fine_tune: {batch_size: 4}}")
+    return tmp_path / "base"
+
+
+def last_json(capsys):
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_adapt_reports_before_and_after_on_both_tasks(policy, tmp_path, capsys):
+    words = ["adapt", "--policy", "base", "--variation", "offset_gripper_3cm", "--out", "out", "--scratch", *QUICK]
+    assert main(words) == 0
+    result = last_json(capsys)
+    assert {"variation", "grasps", "seed", "updates", "promoted_version", "seconds"} <= result.keys()
+    assert (result["variation"], result["updates"], result["promoted_version"]) == ("offset_gripper_3cm", 2, 4)
+    for key, version in (("before", 3), ("after", 4), ("base_before", 3), ("base_after", 4), ("scratch", 1)):
+        assert (result[key]["policy_version"], result[key]["episodes"]) == (version, 2)
+    assert load_checkpoint(tmp_path / "out" / "checkpoint").parent == 3
+    assert json.loads((tmp_path / "out" / "result.json").read_text()) == result
+
+
+def test_a_lineage_goes_on_from_step_to_step_and_rehearses_what_came_before(policy, tmp_path, capsys):
+    words = ["lineage", "--policy", "base", "--variations", "checkerboard_backing,extend_gripper_1cm", "--out", "out"]
+    assert main([*words, *QUICK]) == 0
+    first, second = last_json(capsys)["steps"]
+    assert first["variation"] == "checkerboard_backing" and list(first["earlier"]) == ["base"]
+    assert list(second["earlier"]) == ["base", "checkerboard_backing"]
+    assert second["before"]["policy_version"] == first["after"]["policy_version"] == 4
+    assert second["after"]["policy_version"] == 5
+    assert unpack(tmp_path / "out" / "2-extend_gripper_1cm" / "replay.bin").episodes == 2 + 2 + 2
+
+
+def test_exploration_is_as_many_grasps_as_asked_for_and_the_same_again(policy):
+    buffers = [ReplayBuffer(None, 40) for _ in range(2)]
+    for buffer, parts in zip(buffers, ((3,), (1, 2)), strict=True):
+        for grasps in parts:
+            explore("base", "base", grasps, 5, buffer, processes=1)
+        assert buffer.episodes == 3
+    rows, again = (buffer.read_all()[0] for buffer in buffers)
+    assert np.array_equal(rows["action"], again["action"])
+
+
+def test_an_episode_depends_on_its_seed_alone():
+    config = RolloutConfig("scripted", mode="scripted", family="training", randomise=1.0, floors=True)
+    (alone,) = rollouts(config, [31], processes=1)
+    _, after_others = rollouts(config, [3, 31], processes=1)
+    assert alone.meta["mount"] == after_others.meta["mount"] and alone.meta["mount"][1] != 0
+    for one, other in zip(alone.steps, after_others.steps, strict=True):
+        assert np.array_equal(one.observation.image, other.observation.image)
+        assert np.array_equal(one.commanded.vector, other.commanded.vector)
+
+
+def test_gradient_steps_grow_with_the_grasps_between_two_bounds():
+    config = AdaptConfig(updates_per_grasp=3.0, min_updates=100, max_updates=500)
+    assert [config.updates(grasps) for grasps in (1, 50, 100, 1000)] == [100, 150, 300, 500]

@@ -1,0 +1,59 @@
+"""Pre-training that is killed goes on as if it had not been."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
+from robot_finetune.learning.pretrain import PretrainConfig, Pretraining
+from robot_finetune.learning.q_network import NetworkConfig
+
+CONFIG = PretrainConfig(
+    scripted=6, updates=3, rounds=2, round_episodes=3, round_updates=2, batch_size=4, evaluate_every=2, episodes=2,
+    base_replay=8, network=NetworkConfig(channels=4, hidden=8),
+)  # fmt: skip
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_that_is_killed_within_a_round_ends_with_identical_weights(tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    straight = Pretraining(CONFIG, tmp_path / "straight", processes=1)
+    straight.run()
+    broken = Pretraining(CONFIG, tmp_path / "broken", processes=1)
+
+    def die():
+        raise Killed
+
+    add, added = broken.explored.add, []
+
+    def add_and_die(episode):
+        add(episode)
+        added.append(episode)
+        if len(added) == 4:  # the first of the second round
+            die()
+
+    monkeypatch.setattr(broken.explored, "add", add_and_die)
+    with pytest.raises(Killed):
+        broken.run()
+    resumed = Pretraining(CONFIG, tmp_path / "broken", processes=1)
+    assert (resumed.round, resumed.learner.updates, resumed.explored.episodes) == (2, 5, 3)
+    resumed.run()
+    assert resumed.explored.episodes == straight.explored.episodes == 6
+    for name, tensor in straight.learner.target.state_dict().items():
+        assert torch.equal(tensor, resumed.learner.target.state_dict()[name]), name
+    folders = [tmp_path / run / "best" for run in ("straight", "broken")]
+    assert len({load_checkpoint(folder).sha256 for folder in folders}) == 1
+    assert (folders[1] / "replay.bin").read_bytes() == (folders[0] / "replay.bin").read_bytes()
+    assert list((tmp_path / "broken" / "tensorboard").iterdir())
+    with pytest.raises(CheckpointError, match="other settings"):
+        Pretraining(replace(CONFIG, batch_size=6), tmp_path / "broken")
+
+
+def test_the_learning_rate_falls_to_its_last_value():
+    config = PretrainConfig(updates=100, rounds=2, round_updates=50, decay_from=0.5, final_rate=0.1)
+    rates = [config.learning_rate(update) / config.bellman.learning_rate for update in (0, 100, 150, 200)]
+    assert rates == pytest.approx([1.0, 1.0, 0.55, 0.1])
