@@ -103,6 +103,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=420, help="episodes over all variations")
+    parser.add_argument("--quick", action="store_true", help="28 episodes")
     parser.add_argument("--seed", type=int, default=0, help="first scene")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
@@ -110,10 +111,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a row for each variation and one for all."""
     names = sorted(file.stem for file in share_path("config", "variations").glob("*.yaml"))
+    episodes = 28 if options.quick else options.episodes
     print(f"{'variation':24}{'episodes':>9}{'held':>6}{'gripper':>9}{'images':>8}{'fused':>8}{'contradictions':>16}")
     judged, rows = [], {}
     for name in names:
-        part = list(judged_episodes(name, -(-options.episodes // len(names)), options.seed))
+        part = list(judged_episodes(name, -(-episodes // len(names)), options.seed))
         judged += part
         rows[name] = _print_row(name, part)
     total = _print_row("all", judged)

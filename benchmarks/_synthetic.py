@@ -1,0 +1,28 @@
+"""A replay full of made-up episodes, quickly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_storage import ROW, episode_key
+
+STEPS = 5
+"""Of each episode; about as many as the policies take."""
+
+
+def fill(buffer: ReplayBuffer, transitions: int, seed: int = 0) -> None:
+    """Add episodes with images of noise until `buffer` has `transitions` more; every image is written to the disk."""
+    rng = np.random.default_rng(seed)
+    size = buffer.image_size
+    pictures = rng.integers(0, 256, (STEPS + 64, size, size, 3), dtype=np.uint8)
+    for index in range(transitions // STEPS):
+        rows = np.zeros(STEPS, ROW)
+        rows["pose"] = rng.uniform((0.45, -0.2, 0.01, -1.5), (0.75, 0.2, 0.25, 1.5), (STEPS, 4))
+        rows["opening"], rows["step"] = 1, np.arange(STEPS)
+        rows["action"] = rng.uniform(-1, 1, (STEPS, 8))
+        rows["success"], rows["mount"] = index % 2, np.nan
+        rows["remaining"] = np.arange(STEPS)[::-1]
+        rows["key"] = np.frombuffer(episode_key(f"{seed}-{index}"), np.uint8)
+        first = index % 64
+        buffer.add_rows(rows, pictures[first : first + STEPS])

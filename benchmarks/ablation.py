@@ -1,0 +1,80 @@
+"""Which parts of the fine-tuning recipe count: the recipe, the paper's, and the recipe less one part at a time.
+
+All learn from the same explorations, in scenes that `adaptation` does not use. Resumable, like `adaptation`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from _adaptation_report import pooled, select
+from adaptation import Plan, run
+
+from robot_finetune.learning.adaptation import AdaptConfig
+from robot_finetune.learning.augmentation import AugmentationConfig
+from robot_finetune.learning.finetuner import FINE_TUNE_BELLMAN, FineTuneConfig
+
+VARIATIONS = "checkerboard_backing,transparent_bottles,offset_gripper_10cm,extend_gripper_1cm"
+GRASPS = 200
+SEED, EVALUATION_SEED = 9000, 70
+OURS = AdaptConfig()
+PLAIN = AugmentationConfig(brightness=0.0, contrast=0.0, color=0.0, shift=0, calibration=0.0)
+
+
+def recipe(transfer: float = OURS.fine_tune.transfer, **bellman: Any) -> AdaptConfig:
+    """The recipe with another transfer, or other constants of the update."""
+    return replace(OURS, fine_tune=FineTuneConfig(transfer=transfer, bellman=replace(FINE_TUNE_BELLMAN, **bellman)))
+
+
+QUARTER = FINE_TUNE_BELLMAN.learning_rate / 4
+PAPER = recipe(transfer=0.0, learning_rate=QUARTER, n_step=1, augmentation=PLAIN, see_gripper=0.0)
+RECIPES = {
+    "ours": OURS,
+    "paper": replace(PAPER, decay_from=1.0),
+    "base data as it is": recipe(transfer=0.0),
+    "1-step targets": recipe(n_step=1),
+    "no augmentation": recipe(augmentation=PLAIN),
+    "no seeing of the gripper": recipe(see_gripper=0.0),
+    "a quarter of the learning rate": recipe(learning_rate=QUARTER),
+    "a rate that does not fall": replace(OURS, decay_from=1.0),
+    "half the updates": replace(OURS, updates_per_grasp=OURS.updates_per_grasp / 2, min_updates=1),
+    "twice the updates": replace(OURS, updates_per_grasp=OURS.updates_per_grasp * 2, max_updates=10_000),
+    "new data only": replace(OURS, fine_tune=FineTuneConfig(new_fraction=1.0)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policy", default="models/base", help="checkpoint folder with its replay.bin")
+    parser.add_argument("--variations", default=VARIATIONS, help="names or YAML files, with commas")
+    parser.add_argument("--recipes", default=",".join(RECIPES), help="names, with commas")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--episodes", type=int, default=150, help="grasps of each evaluation")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("runs/ablation"), help="folder of a run that can go on")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablation.json"))
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    args = parser.parse_args()
+    variations, table = tuple(args.variations.split(",")), {}
+    for name in args.recipes.split(","):
+        plan = Plan(
+            args.policy, args.work / name.replace(" ", "-"), (GRASPS,), args.seeds, args.episodes, variations, False,
+            RECIPES[name], SEED, EVALUATION_SEED, args.work / "explored", False,
+        )  # fmt: skip
+        cells = run(plan, args.processes)["cells"]
+        table[name] = {variation: str(pooled(select(cells, "adapt", variation))) for variation in variations}
+        table[name]["base"] = str(pooled([cell for cell in cells if cell["kind"] == "adapt"], "base_after"))
+        table[name]["all"] = str(pooled([cell for cell in cells if cell["kind"] == "adapt"]))
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(table, indent=1))
+        print(name, table[name], flush=True)
+    if args.json:
+        print(json.dumps(table))
+
+
+if __name__ == "__main__":
+    main()
