@@ -52,6 +52,27 @@ def share_path(*parts: str) -> Path:
     return Path(get_package_share_directory("robot_finetune")).joinpath(*parts)
 
 
+def find_file(name: str) -> Path:
+    """The file that `package://<package>/<path>`, an absolute path or a path in this package names.
+
+    Raises ConfigError if the package is not there; whether the file is, the caller sees.
+    """
+    if not name.startswith("package://"):
+        return share_path(name)  # an absolute path stays what it is
+    package, _, path = name.removeprefix("package://").partition("/")
+    return package_share(package) / path
+
+
+def package_share(package: str) -> Path:
+    """The share folder of an installed ROS package. Raises ConfigError."""
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        return Path(get_package_share_directory(package))
+    except (ImportError, LookupError, OSError, ValueError):  # no ROS 2, no such package, not sourced, no package name
+        raise ConfigError(f"package {package!r} is not installed or sourced; do so, or correct the name") from None
+
+
 def resolve(kind: str, name: str | Path) -> Path:
     """The YAML file of a name in config/<kind>/, or of a path. Raises ConfigError that lists the names there are."""
     path = Path(name)
@@ -108,7 +129,10 @@ def from_mapping(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise ConfigError(f"{where}: key {name!r} is missing ({field.metadata.get('description', '')})")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ConfigError as error:  # of a check across settings, which does not know where they come from
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def to_mapping(config: Any) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.run_control import ERROR, STOPPED, RequestRefused, RunControl
 from robot_finetune.robot.safety import EmergencyStop
 from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
+from robot_finetune.ros.emergency_signal import watch_emergency_stop
 from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge
 from robot_finetune.ros.parameters import declare_parameters, read_parameters
 from robot_finetune.ros.qos import LATCHED
@@ -87,6 +88,7 @@ class PolicyNode(Node):
         stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
         self._robot = stop.guard(ros_robot(self, profile, self._control.check))
+        watch_emergency_stop(self, profile.emergency_stop, self._control.emergency_stop, lambda: stop.tripped)
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary")

@@ -89,7 +89,12 @@ class _Attempt:
 
 
 class EpisodeRunner:
-    """Runs grasp attempts of a policy on a robot and has them judged."""
+    """Runs grasp attempts of a policy on a robot and has them judged.
+
+    A motion of the approach that ends unreachable, in collision or blocked ends the approach: the gripper stays open,
+    the arm lifts, and the grasp counts as failed. One that times out or was stopped says nothing about the policy, nor
+    does a lift, a drop or a move out of view that fails: the episode is discarded.
+    """
 
     def __init__(
         self,
@@ -208,7 +213,7 @@ class EpisodeRunner:
 
     def _observe(self, index: int) -> tuple[Observation, tuple[float, ...]]:
         frame = self.robot.camera.frame()
-        image = preprocess(frame.image, self.config.image_size)
+        image = preprocess(frame.image, self.config.image_size, self.profile.camera.crop)
         pose, opening = np.array(self.robot.arm.pose(), np.float64), self.robot.gripper.opening()
         joints = tuple(float(joint) for joint in self.robot.arm.joint_positions())
         return Observation(image, pose, opening, index, frame.stamp), joints

@@ -20,8 +20,12 @@ class RobotError(RuntimeError):
 
 @dataclass(frozen=True)
 class MoveResult:
-    """pose: where the tool centre point really ended, (4,). reason: "" if the target was reached, else blocked,
-    unreachable, timeout or stopped."""
+    """pose: where the tool centre point really ended, (4,). reason: "" if the target was reached, else why not.
+
+    unreachable: no joint positions, or no straight path, lead there; nothing moved. collision: the way or its end is
+    taken, as far as the planner knows; nothing moved, or the arm stopped before it. blocked: something was in the way;
+    the arm stands still. timeout: it did not come to an end. stopped: somebody stopped it.
+    """
 
     pose: np.ndarray
     reason: str = ""

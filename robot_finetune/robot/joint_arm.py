@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,6 +16,12 @@ AT_REST = 0.001  # rad; joints that move less than this in a settling time stand
 AT_TARGET = 0.0005  # m and rad/4; nearer than this there is nothing to move
 
 
+def at_target(here: np.ndarray, pose: np.ndarray) -> bool:
+    """Whether the tip at `here` (4,) has nothing left to move to `pose` (4,)."""
+    turn = abs((pose[3] - here[3] + np.pi) % (2 * np.pi) - np.pi)
+    return bool(np.linalg.norm(here[:3] - pose[:3]) < AT_TARGET and turn < 4 * AT_TARGET)
+
+
 class JointArm:
     """Moves the tip of an arm by joint trajectories and says how each move ended.
 
@@ -23,8 +30,20 @@ class JointArm:
     short of its target, the arm is made to hold the position it is in, so that it presses on nothing.
     """
 
-    def __init__(self, driver: JointDriver, kinematics: Kinematics, clock: Clock, profile: RobotProfile) -> None:
+    def __init__(
+        self,
+        driver: JointDriver,
+        kinematics: Kinematics,
+        clock: Clock,
+        profile: RobotProfile,
+        failure: Callable[[], str] = lambda: "",
+    ) -> None:
+        """failure: why the controller has given up the newest trajectory, a reason of MoveResult; "" if it has not.
+
+        Raises RobotError where no motion can mend it.
+        """
         self._driver, self._kinematics, self._clock, self._motion = driver, kinematics, clock, profile.motion
+        self._failure = failure
         self._stopped = threading.Event()
 
     def pose(self) -> np.ndarray:
@@ -39,8 +58,7 @@ class JointArm:
         """Straight line of the tip to `pose` (4,); returns when the arm stands still. Raises RobotError."""
         q = self._driver.positions()
         here = self._kinematics.forward(q)
-        turn = abs((pose[3] - here[3] + np.pi) % (2 * np.pi) - np.pi)
-        if np.linalg.norm(here[:3] - pose[:3]) < AT_TARGET and turn < 4 * AT_TARGET:
+        if at_target(here, pose):
             return MoveResult(here)
         try:
             trajectory = self._kinematics.line(q, pose)
@@ -65,29 +83,30 @@ class JointArm:
     def _follow(self, trajectory: JointTrajectory, target: np.ndarray) -> MoveResult:
         self._stopped.clear()
         self._driver.send(trajectory)
-        if not self._wait(float(trajectory.times[-1]) + self._motion.settle):
-            return self._ended("stopped")
+        if reason := self._wait(float(trajectory.times[-1]) + self._motion.settle):
+            return self._ended(reason)
         deadline = self._clock.now() + self._motion.timeout
         q = self._driver.positions()
         while np.linalg.norm((pose := self._kinematics.forward(q))[:3] - target[:3]) > self._motion.tolerance:
             if self._clock.now() > deadline:
                 return self._ended("timeout")
             before = q
-            if not self._wait(max(self._motion.settle, 0.02)):
-                return self._ended("stopped")
+            if reason := self._wait(max(self._motion.settle, 0.02)):
+                return self._ended(reason)
             q = self._driver.positions()
             if np.abs(q - before).max() < AT_REST:
                 return self._ended("blocked")
         return MoveResult(pose)
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait in the robot's time; False as soon as the arm was stopped."""
+    def _wait(self, seconds: float) -> str:
+        """Wait in the robot's time; the reason as soon as the arm was stopped or the controller gave up, else ""."""
         end = self._clock.now() + seconds
-        while (left := end - self._clock.now()) > 1e-6:
-            if self._stopped.is_set():
-                return False
+        while (left := end - self._clock.now()) > 1e-6 and not self._interruption():
             self._clock.sleep(min(left, WAIT_SLICE))
-        return not self._stopped.is_set()
+        return self._interruption()
+
+    def _interruption(self) -> str:
+        return "stopped" if self._stopped.is_set() else self._failure()
 
     def _ended(self, reason: str) -> MoveResult:
         self._hold()

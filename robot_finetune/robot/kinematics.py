@@ -1,20 +1,19 @@
 """Kinematics of the arm in the URDF, by MuJoCo's own Jacobians: forward, inverse, straight lines and joint moves.
 
-Poses are `(x, y, z, yaw)` of the tip in the base frame with the tool pointing straight down: the tip's z axis is the
-base's -z, and its x axis is turned by yaw from the base's x axis.
+Poses are `(x, y, z, yaw)` of the tip in the base frame with the tool pointing straight down: the tip is turned by yaw
+about the base's z axis from the profile's `tool_orientation`.
 """
 
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
-import xacro
 
-from robot_finetune.config import ConfigError, share_path
+from robot_finetune.config import ConfigError
+from robot_finetune.robot.description import load_urdf
 from robot_finetune.robot.interfaces import JointTrajectory
 from robot_finetune.robot.profile import RobotProfile
 
@@ -33,31 +32,19 @@ class Unreachable(ValueError):
     """No joint positions within the limits bring the tip to the pose."""
 
 
-def load_urdf(profile: RobotProfile) -> str:
-    """The robot description as URDF XML; a xacro file is given the profile's bin and camera. Raises ConfigError."""
-    path = Path(profile.urdf)
-    path = path if path.is_absolute() else share_path(profile.urdf)
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such robot description; correct `urdf` in the profile of {profile.name}")
-    if path.suffix != ".xacro":
-        return path.read_text()
-    mappings = {
-        "bin_center": _words(profile.bin_center),
-        "bin_half_width": str(profile.bin_half_width),
-        "floor_z": str(profile.floor_z),
-        "camera_position": _words(profile.camera.position),
-        "camera_target": _words(profile.camera.target),
-    }
-    try:
-        return str(xacro.process_file(str(path), mappings=mappings).toxml())
-    except Exception as error:  # xacro raises its own errors and those of the XML parser and of expressions
-        raise ConfigError(f"{path}: xacro cannot process it ({error}); correct the file") from error
+def time_law(speed: float, acceleration: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times [s] and path fractions up to 1 with smooth ramps; speed and acceleration: path fractions a second."""
+    speed = min(speed, float(np.sqrt(acceleration)))
+    ramp = speed / acceleration
+    duration = 1.0 / speed + ramp
+    times = np.linspace(0.0, duration, max(2, int(np.ceil(duration / SAMPLE_PERIOD)) + 1))[1:]
 
+    def ramp_up(t: np.ndarray) -> np.ndarray:
+        u = np.clip(t / ramp, 0.0, 1.0)
+        return speed * (ramp * (u**3 - u**4 / 2) + np.maximum(t - ramp, 0.0))
 
-def rotation(yaw: float) -> np.ndarray:
-    """(3, 3) rotation of the tip at `yaw`, tool pointing down."""
-    c, s = np.cos(yaw), np.sin(yaw)
-    return np.array([[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, -1.0]])
+    s = np.where(times < duration / 2, ramp_up(times), 1.0 - ramp_up(duration - times))
+    return times, s
 
 
 class Kinematics:
@@ -68,6 +55,7 @@ class Kinematics:
     """
 
     def __init__(self, profile: RobotProfile) -> None:
+        self._profile = profile
         urdf = load_urdf(profile)
         self._model = mujoco.MjModel.from_xml_string(_without_shapes(urdf))
         self._data = mujoco.MjData(self._model)
@@ -79,24 +67,45 @@ class Kinematics:
         self.low = np.where(limited, self._model.jnt_range[joints, 0], -2 * np.pi)
         self.high = np.where(limited, self._model.jnt_range[joints, 1], 2 * np.pi)
         self._motion = profile.motion
+        self._tool = _rotation(profile.tool_orientation)
         self.velocity_limits = _velocity_limits(urdf, profile) * profile.motion.velocity_scaling
         self.home = np.array(profile.home_joints)
-        if self.home.shape != self.low.shape:
-            sizes = f"{self.home.size} values for {self.low.size} joints"
-            raise ConfigError(f"profile {profile.name}: home_joints has {sizes}; give one a joint")
         mujoco.mj_kinematics(self._model, self._data)
         base = self._body(profile.base_frame, profile)
         self._base_position = self._data.xpos[base].copy()
         self._base_rotation = self._data.xmat[base].reshape(3, 3).copy()
         self._jacobian = np.zeros((6, self._model.nv))
 
+    def rotation(self, yaw: float) -> np.ndarray:
+        """(3, 3) rotation of the tip in the base frame at `yaw` [rad]."""
+        c, s = np.cos(yaw), np.sin(yaw)
+        return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ self._tool
+
     def forward(self, q: np.ndarray) -> np.ndarray:
         """(4,) tip pose at joint positions `q` [rad]."""
         self._data.qpos[self._qpos] = q
         mujoco.mj_kinematics(self._model, self._data)
         position = self._base_rotation.T @ (self._data.xpos[self._tip] - self._base_position)
-        axis = self._base_rotation.T @ self._data.xmat[self._tip].reshape(3, 3)[:, 0]
+        axis = self._base_rotation.T @ self._data.xmat[self._tip].reshape(3, 3) @ self._tool[0]
         return np.array([*position, np.arctan2(axis[1], axis[0])])
+
+    def from_tip(self, link: str) -> tuple[np.ndarray, np.ndarray]:
+        """Position (3,) and rotation (3, 3) of a `link` in the tip's frame.
+
+        Raises ConfigError if there is no such link, or if joints move it against the tip.
+        """
+        body, found = self._body(link, self._profile), []
+        for q in (self.low, (self.low + self.high) / 2):
+            self._data.qpos[self._qpos] = q
+            mujoco.mj_kinematics(self._model, self._data)
+            tip = self._data.xmat[self._tip].reshape(3, 3).T
+            position = tip @ (self._data.xpos[body] - self._data.xpos[self._tip])
+            found.append((position, tip @ self._data.xmat[body].reshape(3, 3)))
+        if any(np.abs(a - b).max() > 1e-9 for a, b in zip(*found, strict=True)):
+            raise ConfigError(
+                f"{link!r} is not fixed to {self._profile.tip_frame!r}; correct the frames in the profile"
+            )
+        return found[0]
 
     def inverse(self, pose: np.ndarray, seed_q: np.ndarray | None = None) -> np.ndarray:
         """(n,) joint positions [rad] within the limits that put the tip at `pose`, found from `seed_q` (home if None).
@@ -127,7 +136,7 @@ class Kinematics:
             points[i] = self._solve(start + s * step, seed, 20)
         speed, acceleration = self._motion.tip_speed / length, self._motion.tip_acceleration / length
         for _ in range(2):  # the second pass only where a joint would be too fast
-            times, s = _time_law(speed, acceleration)
+            times, s = time_law(speed, acceleration)
             positions = np.clip(_interpolation(nodes, s) @ points, self.low, self.high)
             excess = self._excess(q, times, positions)
             if excess <= 1.0:
@@ -145,14 +154,14 @@ class Kinematics:
         largest = max(float(np.max(np.abs(q_goal - q) / self.velocity_limits)), 1e-6)
         speed = min(self._motion.tip_speed / length, 1.0 / largest)
         acceleration = min(self._motion.tip_acceleration / length, 1.0 / largest / JOINT_RAMP)
-        times, s = _time_law(speed, acceleration)
+        times, s = time_law(speed, acceleration)
         return JointTrajectory(times, q + s[:, None] * (q_goal - q))
 
     def _solve(self, pose: np.ndarray, q: np.ndarray, iterations: int) -> np.ndarray:
         model, data, tip, jacobian = self._model, self._data, self._tip, self._jacobian
         position = self._base_position + self._base_rotation @ np.asarray(pose[:3], float)
         goal = np.empty(4)
-        mujoco.mju_mat2Quat(goal, (self._base_rotation @ rotation(float(pose[3]))).ravel())
+        mujoco.mju_mat2Quat(goal, (self._base_rotation @ self.rotation(float(pose[3]))).ravel())
         error, turn = np.empty(6), np.empty(3)
         for _ in range(iterations):
             data.qpos[self._qpos] = q
@@ -193,8 +202,12 @@ class Kinematics:
         return int(body)
 
 
-def _words(values: tuple[float, ...]) -> str:
-    return " ".join(map(str, values))
+def _rotation(roll_pitch_yaw: tuple[float, float, float]) -> np.ndarray:
+    """(3, 3) rotation of angles [rad] about fixed axes; right angles are exact."""
+    quaternion, matrix = np.empty(4), np.empty(9)
+    mujoco.mju_euler2Quat(quaternion, np.array(roll_pitch_yaw), "XYZ")
+    mujoco.mju_quat2Mat(matrix, quaternion)
+    return matrix.reshape(3, 3).round(12)
 
 
 def _without_shapes(urdf: str) -> str:
@@ -238,18 +251,3 @@ def _interpolation(nodes: np.ndarray, s: np.ndarray) -> np.ndarray:
     rows = exact.any(axis=1)
     matrix[rows] = exact[rows]
     return matrix
-
-
-def _time_law(speed: float, acceleration: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times and path fractions up to 1 with smooth ramps; speed and acceleration as fractions of the path a second."""
-    speed = min(speed, float(np.sqrt(acceleration)))
-    ramp = speed / acceleration
-    duration = 1.0 / speed + ramp
-    times = np.linspace(0.0, duration, max(2, int(np.ceil(duration / SAMPLE_PERIOD)) + 1))[1:]
-
-    def ramp_up(t: np.ndarray) -> np.ndarray:
-        u = np.clip(t / ramp, 0.0, 1.0)
-        return speed * (ramp * (u**3 - u**4 / 2) + np.maximum(t - ramp, 0.0))
-
-    s = np.where(times < duration / 2, ramp_up(times), 1.0 - ramp_up(duration - times))
-    return times, s

@@ -1,19 +1,20 @@
-"""A gripper behind a position controller: a Float64 joint position out, its finger joint in `joint_states` back.
+"""A gripper over ROS: a command out, in whatever form its driver takes, its finger joint in `joint_states` back.
 
-A finger that stops on an object never reaches the commanded position, so the end of a motion is seen in the
-measurement: the joint rests. What rests short of the goal holds something, or is held.
+A finger that stops on an object never reaches the commanded position, so the end of a motion is what the driver says of
+it, if it says anything, or seen in the measurement: the joint rests. What rests short of the goal holds something.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol
 
 import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Float64
 
 from robot_finetune.robot.interfaces import RobotError
-from robot_finetune.robot.profile import GripperConfig
+from robot_finetune.robot.profile_groups import GripperConfig
 from robot_finetune.ros.qos import COMMAND
 from robot_finetune.ros.trajectory_arm import STATE_TIMEOUT, JointStates
 from robot_finetune.ros.waiting import Check, no_check, require_listener
@@ -30,40 +31,49 @@ AT_GOAL = 0.03
 """An opening this close to the commanded one is there."""
 
 
+class FingerDriver(Protocol):
+    """What takes a gripper's commands."""
+
+    def drive(self, opening: float, closing: bool) -> bool:
+        """Start towards `opening` 0..1; closing: it is less than now. Raises RobotError if the driver refuses.
+
+        True if the driver has waited and says that the fingers rest, at their goal or on an object.
+        """
+        ...
+
+
 class GripperClient:
-    """Implements `interfaces.Gripper` on a position command topic and joint states."""
+    """Implements `interfaces.Gripper` on a driver and joint states."""
 
     def __init__(
-        self, node: Node, states: JointStates, config: GripperConfig, topic: str, check: Check = no_check
+        self, driver: FingerDriver, states: JointStates, config: GripperConfig, check: Check = no_check
     ) -> None:
+        self._driver = driver
         self._states = states
         self._config = config
         self._check = check
-        self._publisher = node.create_publisher(Float64, topic, COMMAND)
 
     def opening(self) -> float:
         """Newest measured opening, 0 closed to 1 open. Raises RobotError if it is missing or stale."""
-        return self._normalised(float(self._states.positions([self._config.joint])[0]))
+        return self._config.opening(float(self._states.positions([self._config.joint])[0]))
 
     def command(self, opening: float) -> float:
         """Drive to `opening` (0..1) and return the opening at which the fingers rest.
 
         Raises RobotError if they still move after the profile's time-out.
         """
-        require_listener(
-            self._publisher, STATE_TIMEOUT, "is the gripper controller (or sim_cell) running?", self._check
-        )
         config = self._config
         initial = self.opening()
-        begin = stamp = self._states.stamp(config.joint)
+        begin = self._states.stamp(config.joint)
         goal = float(np.clip(opening, 0.0, 1.0))
-        position = config.closed_position + goal * (config.open_position - config.closed_position)
-        self._publisher.publish(Float64(data=position))
+        resting = self._driver.drive(goal, goal < initial)
+        stamp = self._states.stamp(config.joint)
         recent: deque[tuple[float, float]] = deque()
-        while stamp - begin <= config.timeout:
-            measured, stamp = self._states.wait_newer(config.joint, stamp, self._check)
-            recent.append((stamp, self._normalised(measured)))
-            if self._rests(recent, begin, initial, goal):
+        end = stamp + config.timeout
+        while stamp <= end:
+            position, stamp = self._states.wait_newer(config.joint, stamp, self._check)
+            recent.append((stamp, config.opening(position)))
+            if resting or self._rests(recent, begin, initial, goal):
                 return recent[-1][1]
         raise RobotError(
             f"gripper joint {config.joint} still moves {config.timeout:.1f} s after its command: check its controller"
@@ -79,6 +89,17 @@ class GripperClient:
         started = abs(opening - initial) > STARTED or abs(opening - goal) < AT_GOAL
         return started or stamp - begin >= REACTION_TIME
 
-    def _normalised(self, position: float) -> float:
-        stroke = self._config.open_position - self._config.closed_position
-        return float(np.clip((position - self._config.closed_position) / stroke, 0.0, 1.0))
+
+class PositionTopic:
+    """A position controller: a Float64 joint position. It never answers."""
+
+    def __init__(self, node: Node, config: GripperConfig, topic: str, check: Check = no_check) -> None:
+        self._config = config
+        self._check = check
+        self._publisher = node.create_publisher(Float64, topic, COMMAND)
+
+    def drive(self, opening: float, closing: bool) -> bool:
+        cure = "is the gripper controller (or sim_cell) running?"
+        require_listener(self._publisher, STATE_TIMEOUT, cure, self._check)
+        self._publisher.publish(Float64(data=self._config.command(opening)))
+        return False

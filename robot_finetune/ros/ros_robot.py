@@ -11,13 +11,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from robot_finetune.robot.interfaces import Frame, Robot, RobotError
-from robot_finetune.robot.joint_arm import JointArm
-from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.ros.conversions import image_to_rgb, to_seconds
-from robot_finetune.ros.gripper_client import GripperClient
+from robot_finetune.ros.arms import make_arm
+from robot_finetune.ros.conversions import to_seconds
+from robot_finetune.ros.gripper_actions import make_gripper
+from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.qos import NEWEST
-from robot_finetune.ros.trajectory_arm import JointStates, TopicJointDriver
+from robot_finetune.ros.trajectory_arm import JointStates
 from robot_finetune.ros.waiting import Check, RosClock, no_check, wait_for
 
 OBSERVATION_TOPIC = "observation"
@@ -66,14 +66,15 @@ class RosCamera:
 
 
 def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check) -> Robot:
-    """The robot of `profile` on the topics of `node`, which another thread spins. `check` interrupts waits by
-    raising.
+    """The robot of `profile` on the topics of `node`, which another thread spins. check: interrupts waits by raising.
+
+    Raises ConfigError if the profile has not been measured, RobotError if a package that it needs is not installed.
     """
+    profile.require_measured()
     clock = RosClock(node, check=check)
     states = JointStates(node, profile.joint_states_topic, clock)
-    driver = TopicJointDriver(node, states, profile.joints, profile.arm_topic)
-    arm = JointArm(driver, Kinematics(profile), clock, profile)
-    gripper = GripperClient(node, states, profile.gripper, profile.gripper_topic, check)
+    arm = make_arm(node, states, profile, clock, check)
+    gripper = make_gripper(node, states, profile, clock, check)
     return Robot(arm, gripper, RosCamera(node, clock, profile.camera.timeout, check), clock)
 
 

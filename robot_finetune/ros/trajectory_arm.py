@@ -105,9 +105,19 @@ class TopicJointDriver:
     def send(self, trajectory: JointTrajectory) -> None:
         """Start `trajectory` at once; the controller blends in from the present state and drops any other."""
         require_listener(self._publisher, STATE_TIMEOUT, "is the arm controller (or sim_cell) running?")
-        message = JointTrajectoryMsg(joint_names=self._joints)
-        for seconds, positions in zip(trajectory.times, trajectory.positions, strict=True):
-            nanoseconds = round(float(seconds) * 1e9)
-            duration = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
-            message.points.append(JointTrajectoryPoint(positions=positions.tolist(), time_from_start=duration))
-        self._publisher.publish(message)
+        self._publisher.publish(trajectory_message(self._joints, trajectory))
+
+
+def trajectory_message(joints: Sequence[str], trajectory: JointTrajectory) -> JointTrajectoryMsg:
+    """`trajectory` of `joints` as a message without a stamp: to begin at once."""
+    message = JointTrajectoryMsg(joint_names=list(joints))
+    for seconds, positions in zip(trajectory.times, trajectory.positions, strict=True):
+        point = JointTrajectoryPoint(positions=positions.tolist(), time_from_start=duration_message(float(seconds)))
+        message.points.append(point)
+    return message
+
+
+def duration_message(seconds: float) -> Duration:
+    """A span of time [s] as a message."""
+    nanoseconds = round(seconds * 1e9)
+    return Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)

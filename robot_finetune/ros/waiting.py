@@ -84,14 +84,22 @@ class RosClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait until `now` has advanced by `seconds`. Raises RobotError if a simulated clock stands still."""
+        self.wait(threading.Event(), seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait until `event` is set, at most until `now` has advanced by `seconds`. Returns whether it is set.
+
+        Raises RobotError if a simulated clock stands still.
+        """
         poll = CLOCK_POLL if self.simulated else POLL
         seen = start = self.now()
         end = start + seconds
         changed = time.monotonic()
-        while (now := self.now()) < end:
+        while not event.is_set() and (now := self.now()) < end:
             self._check()
             if now != seen:
                 seen, changed = now, time.monotonic()
             elif time.monotonic() - changed > self._timeout:
                 raise RobotError(f"no /clock for {self._timeout:.1f} s: is sim_cell running?")
-            time.sleep(max(0.0, min(poll, end - now)) if not self.simulated else poll)
+            event.wait(max(0.0, min(poll, end - now)) if not self.simulated else poll)
+        return event.is_set()

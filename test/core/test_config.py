@@ -54,7 +54,7 @@ scenes = st.builds(
 
 @given(scenes)
 def test_what_is_written_is_read_again(scene):
-    text = yaml.safe_dump(to_mapping(scene), allow_unicode=True)
+    text = yaml.safe_dump(to_mapping(scene))
     assert from_mapping(Scene, yaml.safe_load(text), "scene") == scene
 
 

@@ -80,6 +80,23 @@ def test_the_description_follows_the_profile_and_errors_name_the_cure():
     with pytest.raises(ConfigError, match="no such robot description; correct `urdf`"):
         load_urdf(replace(PROFILE, urdf="urdf/none.urdf"))
     with pytest.raises(ConfigError, match="no joint 'elbow'"):
-        Kinematics(replace(PROFILE, joints=("elbow",)))
+        Kinematics(replace(PROFILE, joints=("elbow", *PROFILE.joints[1:])))
     with pytest.raises(ConfigError, match="no link 'tool0'"):
         Kinematics(replace(PROFILE, tip_frame="tool0"))
+
+
+def test_the_tool_may_be_mounted_in_any_way():
+    turned = Kinematics(replace(PROFILE, tool_orientation=(np.pi, 0.0, 0.7)))
+    pose = np.array([0.6, 0.1, 0.1, 0.4])
+    q = turned.inverse(pose)
+    np.testing.assert_allclose(turned.forward(q), pose, atol=1e-3)
+    np.testing.assert_allclose(KINEMATICS.forward(q), pose + [0, 0, 0, 0.7], atol=1e-3)
+    np.testing.assert_allclose(KINEMATICS.rotation(0.0), np.diag([1.0, -1.0, -1.0]), atol=0)
+
+
+def test_a_link_that_is_fixed_to_the_tip():
+    position, rotation = KINEMATICS.from_tip("link_7")
+    np.testing.assert_allclose(position, [0.0, 0.0, -0.165], atol=1e-9)
+    np.testing.assert_allclose(rotation, np.diag([-1.0, -1.0, 1.0]), atol=1e-6)
+    with pytest.raises(ConfigError, match="'link_4' is not fixed to 'tcp'"):
+        KINEMATICS.from_tip("link_4")

@@ -1,7 +1,7 @@
 """The devices over topics, moved by a worker thread as the policy does it."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,29 +9,16 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
 
+from robot_finetune.config import ConfigError
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import GripperConfig, load_robot
-from robot_finetune.ros.gripper_client import GripperClient
+from robot_finetune.ros.gripper_client import GripperClient, PositionTopic
 from robot_finetune.ros.qos import COMMAND
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.trajectory_arm import JointStates
 from robot_finetune.ros.waiting import RosClock, no_check
 
 PROFILE = load_robot("sim")
-
-
-@pytest.fixture
-def worker(ros):
-    """worker(function, *args) runs a function in another thread while the test handles messages; returns its result."""
-    with ThreadPoolExecutor(1) as pool:
-
-        def run(function, *args):
-            future = pool.submit(function, *args)
-            ros.wait_until(future.done, "the worker")
-            return future.result()
-
-        run.submit = pool.submit
-        yield run
 
 
 @pytest.fixture
@@ -107,7 +94,8 @@ def fingers(ros):
     config = GripperConfig(joint="finger", open_position=0.0, closed_position=0.8, timeout=1.0)
     made = Fingers(ros)
     made.received = JointStates(ros.node, "joint_states", RosClock(ros.node), 0.5)
-    made.client = GripperClient(ros.node, made.received, config, "gripper_controller/command")
+    driver = PositionTopic(ros.node, config, "gripper_controller/command")
+    made.client = GripperClient(driver, made.received, config)
     return made
 
 
@@ -148,3 +136,8 @@ def test_a_joint_that_the_driver_does_not_have_is_named(ros, worker):
     publisher.publish(JointState(name=["elbow"], position=[0.1]))
     with pytest.raises(RobotError, match="lack joint_1, there are elbow: check the robot profile"):
         worker(states.positions, ["joint_1"])
+
+
+def test_a_robot_that_was_not_measured_does_not_move(ros):
+    with pytest.raises(ConfigError, match="robot profile sim: home_joints are place holders; measure them"):
+        ros_robot(ros.node, replace(PROFILE, to_measure=("home_joints",)))

@@ -1,0 +1,87 @@
+"""The arm behind a FollowJointTrajectory action, moved by a worker thread as the policy does it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fakes.interfaces import provide
+from fakes.trajectory_controller import TrajectoryController
+
+from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.arms import make_arm
+from robot_finetune.ros.trajectory_arm import JointStates
+from robot_finetune.ros.waiting import RosClock
+
+PROFILE = replace(load_robot("sim"), arm_action="controller/follow_joint_trajectory")
+START = Kinematics(PROFILE).inverse(np.array(PROFILE.start_pose))
+TARGET = np.array([0.62, 0.1, 0.15, 0.2])
+
+
+@pytest.fixture
+def controller(ros):
+    provide("control_msgs")
+    return TrajectoryController(ros, PROFILE.joints, START)
+
+
+@pytest.fixture
+def arm(ros, controller):
+    clock = RosClock(ros.node)
+    return make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock)
+
+
+def holds(ros, controller, goals=2):
+    """Whether the newest of so many goals has the positions that the joints have."""
+    ros.wait_until(lambda: len(controller.goals) == goals, "the newest goal")
+    return np.allclose(controller.goals[-1].trajectory.points[-1].positions, controller.q, atol=0.03)
+
+
+def test_a_move_arrives_and_the_goal_says_how_long_it_may_take(arm, controller, worker):
+    result = worker(arm.move, TARGET)
+    assert result.reached
+    np.testing.assert_allclose(result.pose, TARGET, atol=0.002)
+    (goal,) = controller.goals
+    assert goal.trajectory.joint_names == list(PROFILE.joints)
+    assert goal.goal_time_tolerance.sec == PROFILE.motion.timeout
+    assert worker(arm.move_joints, np.array(PROFILE.home_joints)).reached
+
+
+@pytest.mark.parametrize("path_tolerance", [0.02, 10.0])
+def test_a_violated_tolerance_is_a_block_and_the_arm_holds_still(arm, controller, worker, ros, path_tolerance):
+    controller.wall, controller.path_tolerance = START[0] + 0.05, path_tolerance
+    assert worker(arm.move, TARGET).reason == "blocked"
+    assert holds(ros, controller)
+
+
+def test_a_goal_that_the_controller_gives_up_at_its_end_is_a_block(arm, controller, worker, ros):
+    controller.wall, controller.path_tolerance = START[0] + 0.05, 10.0
+    driver = arm._driver
+    q = START + [0.3, 0, 0, 0, 0, 0, 0]
+    driver._patience.sec = 0
+    worker(driver.send, Kinematics(PROFILE).joint_line(START, q))
+    assert ros.wait_until(driver.failure, "the controller's result") == "blocked"
+
+
+def test_a_stop_holds_the_arm(arm, controller, worker, ros):
+    aside = START + [1.2, 0, 0, 0, 0, 0, 0]
+    motion = worker.submit(arm.move_joints, aside)
+    ros.wait_until(lambda: controller.q[0] > START[0] + 0.05, "the arm moving")
+    arm.stop()
+    ros.wait_until(motion.done, "the end of the motion")
+    assert motion.result().reason == "stopped"
+    assert holds(ros, controller, goals=3) and controller.q[0] < aside[0] - 0.1
+
+
+def test_a_controller_that_is_deactivated_stops_the_motion(arm, controller, worker, ros):
+    motion = worker.submit(arm.move_joints, START + [1.2, 0, 0, 0, 0, 0, 0])
+    ros.wait_until(lambda: controller.q[0] > START[0] + 0.05, "the arm moving")
+    controller.deactivate()
+    ros.wait_until(motion.done, "the end of the motion")
+    assert motion.result().reason == "stopped"
+
+
+def test_a_controller_that_refuses_is_named(arm, controller, worker):
+    controller.active = False
+    with pytest.raises(RobotError, match="follow_joint_trajectory refuses a trajectory: is the controller active"):
+        worker(arm.move, TARGET)
