@@ -24,9 +24,9 @@ EXPLORATION_SEED = 5_000_000  # first scene of explorations
 class AdaptConfig:
     """How long to fine-tune on so many grasps, and how."""
 
-    updates_per_grasp: float = setting(3.0, "gradient steps a new grasp", low=0.0, high=1000.0)
+    updates_per_grasp: float = setting(4.0, "gradient steps a new grasp", low=0.0, high=1000.0)
     min_updates: int = setting(200, "gradient steps at least", low=0, high=1_000_000)
-    max_updates: int = setting(900, "gradient steps at most", low=1, high=1_000_000)
+    max_updates: int = setting(1200, "gradient steps at most", low=1, high=1_000_000)
     decay_from: float = setting(0.4, "part of the gradient steps after which the rate falls", low=0.0, high=1.0)
     fine_tune: FineTuneConfig = setting(FineTuneConfig)
 

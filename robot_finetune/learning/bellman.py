@@ -19,7 +19,6 @@ from robot_finetune.learning.cem import CEMConfig, maximise
 from robot_finetune.learning.q_network import QNetwork, State, state_tensors
 
 TARGET_CEM = CEMConfig(samples=16, elites=4, iterations=2)
-MOUNT_PRIOR = 0.03  # [m] standard deviation of how a gripper may be mounted that nobody has measured
 BFLOAT16 = torch.cpu._is_avx512_bf16_supported()
 """Whether this processor multiplies in bfloat16: an update then takes little more than half of the time."""
 
@@ -75,14 +74,13 @@ def bellman_target(reward: Tensor, bootstrap: Tensor, discount: Tensor, step_cos
 def unseen(shift: Tensor, mount: Tensor, error: Tensor) -> Tensor:
     """Mean error [cm] of where the network sees the gripper (B, 2), in poses that are wrong by `error` (B, 2) [m].
 
-    Where `mount` (B, 2) [m] is NaN, nobody knows how the gripper is mounted, but it is the same in all these rows: it
-    should be seen where it is seen on average, or, the more that scatters, where the calibration says.
+    Where `mount` (B, 2) [m] is NaN, the gripper is mounted nobody knows where, but the same in all these rows: it
+    should be seen where it is seen on average.
     """
     seen = shift + error
     unknown = torch.isnan(mount).any(-1)
-    if unknown.sum() > 1:
-        spread, middle = torch.var_mean(seen.detach()[unknown], 0)
-        mount = mount.where(~unknown[:, None], middle * MOUNT_PRIOR**2 / (MOUNT_PRIOR**2 + spread))
+    if unknown.any():
+        mount = mount.where(~unknown[:, None], seen.detach()[unknown].mean(0))
     return F.smooth_l1_loss(100 * seen, 100 * mount, beta=0.5)
 
 

@@ -15,6 +15,7 @@ from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.learning.bellman import BellmanConfig, Metrics, QLearner, Sampled, mixed_batch
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
+from robot_finetune.learning.mounting import Mounting
 from robot_finetune.learning.q_network import QNetwork
 from robot_finetune.learning.scene_transfer import SceneTransfer
 from robot_finetune.robot.profile import RobotProfile
@@ -51,6 +52,7 @@ class FineTuner:
         self.learner = QLearner(checkpoint.network, config.bellman, profile.workspace.max_step_yaw, seed)
         self.rng = np.random.default_rng(seed)
         self._rehearsed = SceneTransfer(base, new, profile, config.transfer)
+        self._mounted = Mounting(new, checkpoint.network)
 
     @property
     def updates(self) -> int:
@@ -61,7 +63,7 @@ class FineTuner:
         """One gradient step, half on base and half on new transitions (all on one while the other is empty)."""
         new = round(self.config.batch_size * self.config.new_fraction) if len(self.base) else self.config.batch_size
         new = new if len(self.new) else 0
-        counts: list[tuple[Sampled, int]] = [(self._rehearsed, self.config.batch_size - new), (self.new, new)]
+        counts: list[tuple[Sampled, int]] = [(self._rehearsed, self.config.batch_size - new), (self._mounted, new)]
         return self.learner.update(mixed_batch(counts, self.config.bellman, self.rng))
 
     def network(self) -> QNetwork:
