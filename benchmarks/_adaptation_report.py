@@ -78,7 +78,7 @@ def _fine_tuned(cells: Cells) -> str:
         row = [variation, str(pooled(select(cells, "base", variation)))]
         row += [str(pooled(select(cells, "adapt", variation, number))) for number in grasps]
         row += [str(pooled(select(cells, kind, variation))) for kind in extra]
-        rows.append([*row, *(f"{number} %" for number in PAPER.get(variation, ()))])
+        rows.append([*row, *(f"{number} %" if number else "" for number in PAPER.get(variation, ("", "")))])
     return _table("After fine-tuning on so many grasps", head, rows)
 
 

@@ -134,18 +134,14 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
             specs.append(spec)
     if options.rviz:
         specs += _rviz(profile)
-    topics = (
-        ("image_raw", profile.image_topic),
-        ("camera_info", profile.camera_info_topic),
-        ("joint_states", profile.joint_states_topic),
-    )
-    remappings = tuple((name, topic) for name, topic in topics if name != topic)
+    remappings = _remappings(profile, profile.full_image_topic)
+    of_camera = remappings if profile.camera.source else _remappings(profile, profile.image_topic)
     clock = {"use_sim_time": True} if simulated else {}
     return [
         dataclasses.replace(
             spec,
             namespace=options.namespace,
-            remappings=remappings,
+            remappings=of_camera if spec.name == "camera" else remappings,
             parameters={**spec.parameters, **({} if spec.name == "sim_cell" else clock)},
         )
         for spec in specs
@@ -187,6 +183,16 @@ def parse_options(values: Mapping[str, str]) -> BringupOptions:
 def _absolute(name_or_path: str) -> str:
     """A name as it is; the path of a file so that it can be found from anywhere."""
     return str(Path(name_or_path).absolute()) if Path(name_or_path).suffix in {".yaml", ".yml"} else name_or_path
+
+
+def _remappings(profile: RobotProfile, images: str) -> tuple[tuple[str, str], ...]:
+    """From the names in the nodes to the profile's topics; with a camera.source there is no driver's camera_info."""
+    topics = (
+        ("image_raw", images),
+        ("camera_info", "camera_info" if profile.camera.source else profile.camera_info_topic),
+        ("joint_states", profile.joint_states_topic),
+    )
+    return tuple((name, topic) for name, topic in topics if name != topic)
 
 
 def _rviz(profile: RobotProfile) -> list[NodeSpec]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import pytest
 from cell_graph import cell  # noqa: F401 - a fixture
 
 from robot_finetune.ros.environment import executable, node_environment, unused_domain
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads spin while other processes use the cores
 
 PATIENCE = 60.0
 """Wall seconds after which a test gives up waiting: far more than anything takes on a busy computer."""
@@ -123,7 +126,13 @@ class TestNode:
         return value
 
     def close(self) -> None:
+        """End the node, and its actions at once: left to the garbage collector, they would answer the next test."""
+        from rclpy.action import ActionClient, ActionServer
+
         self._executor.shutdown()
+        for waitable in list(self.node.waitables):
+            if isinstance(waitable, (ActionClient, ActionServer)):
+                waitable.destroy()
         self._context.try_shutdown()
 
 
@@ -143,6 +152,20 @@ def ros(domain_id: int) -> Iterator[TestNode]:
     node = TestNode(domain_id)
     yield node
     node.close()
+
+
+@pytest.fixture
+def worker(ros: TestNode) -> Iterator[Any]:
+    """worker(function, *args) runs a function in another thread while the test handles messages; returns its result."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def run(function: Callable[..., Any], *args: Any) -> Any:
+            future = pool.submit(function, *args)
+            ros.wait_until(future.done, "the worker")
+            return future.result()
+
+        run.submit = pool.submit  # type: ignore[attr-defined]
+        yield run
 
 
 @pytest.fixture

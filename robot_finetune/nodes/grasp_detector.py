@@ -16,8 +16,9 @@ from robot_finetune.perception.frame_buffer import FrameBuffer
 from robot_finetune.perception.grasp_success import GraspDetector, GraspDetectorConfig
 from robot_finetune.robot.interfaces import Frame, GraspEvidence, RobotError
 from robot_finetune.robot.profile import GripperConfig, load_robot
-from robot_finetune.ros.conversions import image_to_rgb, outcome_to_message, to_seconds
+from robot_finetune.ros.conversions import outcome_to_message, to_seconds
 from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
+from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.parameters import declare_parameters
 from robot_finetune.ros.qos import EPISODE, SENSOR
 from robot_finetune.ros.spin import run_node

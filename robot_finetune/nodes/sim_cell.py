@@ -24,8 +24,9 @@ from trajectory_msgs.msg import JointTrajectory
 from robot_finetune.config import ConfigError, setting
 from robot_finetune.msg import PolicyStatus
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.robot.profile import CameraConfig, load_robot
-from robot_finetune.ros.conversions import CAMERA_FRAME, message_to_trajectory, numpy_to_image, to_stamp
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.conversions import message_to_trajectory, to_stamp
+from robot_finetune.ros.images import CAMERA_FRAME, camera_info, numpy_to_image
 from robot_finetune.ros.parameters import declare_parameters
 from robot_finetune.ros.qos import CLOCK, COMMAND, EPISODE, SENSOR
 from robot_finetune.ros.spin import fail, run_node
@@ -68,7 +69,7 @@ class SimCellNode(Node):
         self._closing = threading.Event()
         self._episode_id = ""
         self._episodes = 0
-        self._camera_info = camera_info(self._profile.camera)
+        self._camera_info = camera_info(CameraModel.from_config(self._profile.camera), CAMERA_FRAME)
         self._images = self.create_publisher(Image, "image_raw", SENSOR)
         self._camera_infos = self.create_publisher(CameraInfo, "camera_info", SENSOR)
         self._joint_states = self.create_publisher(JointState, "joint_states", COMMAND)
@@ -166,17 +167,6 @@ class SimCellNode(Node):
         self._camera_info.header.stamp = stamp
         self._images.publish(image)
         self._camera_infos.publish(self._camera_info)
-
-
-def camera_info(config: CameraConfig) -> CameraInfo:
-    """The calibration of the profile's camera, without a stamp."""
-    camera = CameraModel.from_config(config)
-    message = CameraInfo(width=camera.width, height=camera.height, distortion_model="plumb_bob", d=[0.0] * 5)
-    message.header.frame_id = CAMERA_FRAME
-    message.k = camera.matrix.ravel()
-    message.r = np.eye(3).ravel()
-    message.p = np.hstack([camera.matrix, np.zeros((3, 1))]).ravel()
-    return message
 
 
 def main(args: Sequence[str] | None = None) -> int:

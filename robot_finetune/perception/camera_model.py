@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_finetune.perception.preprocess import centre_square
+from robot_finetune.perception.crop import Crop, square_of
 from robot_finetune.robot.profile import CameraConfig
 
 
@@ -16,7 +16,8 @@ class CameraModel:
 
     width, height: of the image [px]. matrix: (3, 3) intrinsics; pixel centres are at whole numbers, as in OpenCV and
     sensor_msgs/CameraInfo. rotation: (3, 3), its columns are the optical frame's x (right), y (down) and z (forward)
-    in the base frame. position: (3,) of the camera centre in the base frame [m].
+    in the base frame. position: (3,) of the camera centre in the base frame [m]. crop: the square that `preprocess`
+    keeps, None for the largest centred one.
     """
 
     width: int
@@ -24,6 +25,7 @@ class CameraModel:
     matrix: np.ndarray
     rotation: np.ndarray
     position: np.ndarray
+    crop: Crop | None = None
 
     @staticmethod
     def from_config(config: CameraConfig) -> CameraModel:
@@ -39,7 +41,7 @@ class CameraModel:
         rotation = np.stack([right, np.cross(forward, right), forward], axis=1)
         centre = (config.width - 1) / 2, (config.height - 1) / 2
         matrix = np.array([[config.focal, 0.0, centre[0]], [0.0, config.focal, centre[1]], [0.0, 0.0, 1.0]])
-        return CameraModel(config.width, config.height, matrix, rotation, position)
+        return CameraModel(config.width, config.height, matrix, rotation, position, config.crop)
 
     def projection(self) -> np.ndarray:
         """(3, 4) matrix from homogeneous points of the base frame [m] to homogeneous pixels."""
@@ -56,9 +58,9 @@ class CameraModel:
     def normalised_matrix(self) -> np.ndarray:
         """(3, 4) float32, as `projection`, but to coordinates of torch's grid_sample (align_corners=False).
 
-        -1 and 1 are the outer edges of the centre square that `preprocess` keeps, whatever size it is resized to.
+        -1 and 1 are the outer edges of the square that `preprocess` keeps, whatever size it is resized to.
         """
-        top, left, side = centre_square(self.height, self.width)
+        left, top, side = square_of(self.height, self.width, self.crop)
         to_grid = np.array(
             [[2 / side, 0.0, (1 - 2 * left) / side - 1], [0.0, 2 / side, (1 - 2 * top) / side - 1], [0.0, 0.0, 1.0]]
         )

@@ -143,6 +143,7 @@ class EpisodeRunner:
     def _reset(self, attempt: _Attempt) -> Phase:
         """Empty the gripper over the bin if the last episode left something in it; open it with the arm out of view."""
         self.observer.on_phase(Phase.RESET.value, None)
+        self._rise()
         if self._holding(self.robot.gripper.opening()):
             self._drop(attempt.episode_id)
         if self.config.look:
@@ -186,10 +187,20 @@ class EpisodeRunner:
     def _lift(self, attempt: _Attempt) -> Phase:
         """Lift straight up to the start height."""
         self.observer.on_phase(Phase.LIFTED.value, None, attempt.end_reason)
-        pose = np.array(self.robot.arm.pose())
-        pose[2] = max(pose[2], self.profile.start_pose[2])
-        self._require(self.robot.arm.move(pose), "lift")
+        self._rise()
         return Phase.AFTER_LIFT
+
+    def _rise(self) -> None:
+        """Straight up to the start height. What does not come along, such as the bin's wall, is let go."""
+        pose = np.array(self.robot.arm.pose())
+        if pose[2] >= self.profile.start_pose[2]:
+            return
+        pose[2] = self.profile.start_pose[2]
+        result = self.robot.arm.move(pose)
+        if result.reason == "blocked":
+            self.robot.gripper.command(1.0)
+            result = self.robot.arm.move(pose)
+        self._require(result, "lift")
 
     def _after_lift(self, attempt: _Attempt) -> Phase:
         if self.config.look:

@@ -46,8 +46,9 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
 def expected_topics(profile: RobotProfile, specs: Sequence[NodeSpec]) -> Mapping[str, str]:
     """The topics that have to be published before anything moves, with the node that should do so."""
     simulated = profile.name == SIMULATED
+    driver = "camera" if profile.camera.published else "the camera driver"
     topics = {
-        profile.image_topic: "sim_cell" if simulated else "the camera driver",
+        profile.full_image_topic: "sim_cell" if simulated else driver,
         profile.joint_states_topic: "sim_cell" if simulated else "the arm driver",
         "observation": "camera",
         "grasp_outcome": "grasp_detector",

@@ -127,13 +127,14 @@ class Session:
         if self._metrics.image or not self._options.image_check:
             return
         self._phase = "timing images"
-        check = ImageCheck(self._monitor.node, self._profile.image_topic)
+        topic = self._profile.full_image_topic
+        check = ImageCheck(self._monitor.node, topic)
         limit = time.monotonic() + self._profile.camera.timeout + 10.0
         while not check.observations:
             if time.monotonic() > limit:
                 raise SessionError(
-                    f"no image comes through {self._profile.image_topic} and observation: check the camera driver, "
-                    f"and {self._logs}/camera.log"
+                    f"no image comes through {topic} and observation: check the camera driver, and "
+                    f"{self._logs}/camera.log"
                 )
             self._wait(TICK)
         self._wait(self._options.image_check)

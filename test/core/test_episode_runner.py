@@ -217,3 +217,27 @@ def test_an_emergency_stop_also_stops_a_motion_that_was_just_beginning(cell):
         emergency_stop.trip("red button")
         with pytest.raises(RobotError, match="red button"):
             motion.result(5)
+
+
+def test_a_grasp_that_holds_the_bin_lets_it_go_and_failed(cell, recorder):
+    class HeldArm(type(cell.arm)):
+        """Cannot rise while the gripper is closed on something."""
+
+        def move(self, pose):
+            rises = pose[2] > self.current[2] + 1e-6
+            if rises and cell.gripper.opening() < 0.9:
+                self.log.append("blocked")
+                return MoveResult(self.current, "blocked")
+            return super().move(pose)
+
+    cell.arm.__class__ = HeldArm
+    cell.gripper.width = 0.4
+    episode = runner_of(cell, recorder, DOWN).run("e1")
+    assert cell.log[-5:] == ["close", "blocked", "open", "move", "out_of_view"]
+    assert not episode.outcome.success and recorder.evidence.opening_lifted == 1.0
+
+
+def test_an_episode_that_begins_low_in_the_bin_rises_before_anything_else(cell, recorder):
+    cell.arm.current = np.array([0.6, 0.0, 0.03, 0.0])
+    runner_of(cell, recorder).run("e1")
+    assert cell.log[:2] == ["move", "out_of_view"]

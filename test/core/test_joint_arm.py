@@ -110,3 +110,10 @@ def test_a_joint_move_arrives(controller):
     result = arm_of(controller).move_joints(np.array(PROFILE.out_of_view_joints))
     assert result.reached
     np.testing.assert_allclose(controller.positions(), PROFILE.out_of_view_joints, atol=1e-6)
+
+
+def test_what_the_controller_says_ends_a_move(controller):
+    arm = JointArm(controller, KINEMATICS, controller, PROFILE, lambda: "blocked" if controller.time > 0.15 else "")
+    result = arm.move(TARGET)
+    assert result.reason == "blocked" and controller.time < 0.4
+    np.testing.assert_allclose(KINEMATICS.forward(controller.sent[-1].positions[-1]), result.pose, atol=1e-6)

@@ -24,3 +24,16 @@ def test_channels_keep_their_order_and_a_fitting_image_its_values():
 def test_refuses_what_is_not_an_rgb_image(shape, dtype):
     with pytest.raises(ValueError, match="expected uint8 RGB"):
         preprocess(np.zeros(shape, dtype))
+
+
+def test_a_crop_keeps_its_square_and_is_not_applied_twice():
+    image = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
+    small = preprocess(image, 32, (40, 20, 64))
+    np.testing.assert_array_equal(small, preprocess(image[20:84, 40:104], 32))
+    np.testing.assert_array_equal(preprocess(small, 32, (40, 20, 64)), small)
+
+
+@pytest.mark.parametrize("crop", [(-1, 0, 10), (0, 0, 0), (100, 0, 21), (0, 90, 11)])
+def test_refuses_a_crop_outside_the_image(crop):
+    with pytest.raises(ValueError, match="within the image of 120x100; correct camera.crop"):
+        preprocess(np.zeros((100, 120, 3), np.uint8), 32, crop)

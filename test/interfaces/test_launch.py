@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from robot_finetune import bringup
-from robot_finetune.config import ConfigError
+from robot_finetune.config import ConfigError, to_mapping
+from robot_finetune.robot.profile import RobotProfile
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 
@@ -86,11 +87,29 @@ def test_nothing_that_moves_is_respawned():
 
 
 def test_an_arm_brings_its_own_camera_and_clock(tmp_path):
-    sim = yaml.safe_load((Path(bringup.__file__).parents[1] / "config" / "robots" / "sim.yaml").read_text()) or {}
-    (tmp_path / "arm.yaml").write_text(yaml.safe_dump({**sim, "name": "arm", "image_topic": "camera/color/image_raw"}))
+    arm = {**to_mapping(RobotProfile()), "name": "arm", "image_topic": "camera/color/image_raw"}
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
     graph = {spec.name: spec for spec in bringup.node_graph(bringup.BringupOptions(robot=str(tmp_path / "arm.yaml")))}
     assert "sim_cell" not in graph
     assert not any(spec.parameters.get("use_sim_time") for spec in graph.values())
+
+
+@pytest.mark.parametrize(
+    ("camera", "camera_reads", "others_read"),
+    [
+        ({}, "camera/color/image_raw", "camera/color/image_raw"),
+        ({"transport": "compressed"}, "camera/color/image_raw", "image_decompressed"),
+        ({"rectify": True}, "camera/color/image_raw", "image_rect"),
+        ({"source": "/dev/video0"}, "image_raw", "image_raw"),
+    ],
+)
+def test_everybody_reads_full_images_where_they_are(tmp_path, camera, camera_reads, others_read):
+    arm = {**to_mapping(RobotProfile()), "name": "arm", "image_topic": "camera/color/image_raw"}
+    arm["camera"] |= camera
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
+    for spec in bringup.node_graph(bringup.BringupOptions(robot=str(tmp_path / "arm.yaml"))):
+        expected = camera_reads if spec.name == "camera" else others_read
+        assert dict(spec.remappings).get("image_raw", "image_raw") == expected, spec.name
 
 
 def test_arguments_reach_ros_with_their_types():

@@ -1,31 +1,31 @@
 """Messages to the core's types and back: nothing that was measured or commanded may change on the way."""
 
 import sys
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration, Time
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import PolicyStep
+from robot_finetune.ros import images
 from robot_finetune.ros.conversions import (
-    ENCODINGS,
-    image_to_numpy,
-    image_to_rgb,
     message_to_outcome,
     message_to_step,
     message_to_trajectory,
-    numpy_to_image,
     outcome_to_message,
     step_to_message,
     to_seconds,
     to_stamp,
 )
+from robot_finetune.ros.images import ENCODINGS, compressed_to_rgb, image_to_numpy, image_to_rgb, numpy_to_image
 from robot_finetune.types import Action, GraspOutcome, Observation, Step
 
 encodings = st.sampled_from(sorted(ENCODINGS))
@@ -85,7 +85,8 @@ def test_colours_become_rgb():
 @pytest.mark.parametrize(
     ("message", "part"),
     [
-        (Image(encoding="yuv422", height=1, width=1), "image encoding 'yuv422': known are rgb8"),
+        (Image(encoding="nv21", height=1, width=1), "image encoding 'nv21': known are rgb8"),
+        (Image(encoding="yuyv", height=1, width=1, step=2, data=bytes(2)), "1x1 yuyv cannot be converted"),
         (Image(encoding="rgb8", height=2, width=2, step=6, data=bytes(7)), "2x2 rgb8 with step 6 has only 7 bytes"),
         (Image(encoding="rgb8", height=2, width=2, step=5, data=bytes(12)), "step 5"),
         (Image(encoding="16UC1", height=1, width=1, step=2, data=bytes(2)), "holds no colours"),
@@ -94,6 +95,49 @@ def test_colours_become_rgb():
 def test_an_unreadable_image_is_told_in_one_line(message, part):
     with pytest.raises(ValueError, match=part) as error:
         image_to_rgb(message)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv"])
+def test_yuv_becomes_rgb(encoding):
+    rgb = np.repeat(np.repeat(pixels_of("rgb8", 4, 4, 3), 3, axis=0), 4, axis=1)  # two pixels share a colour
+    red, _, blue = np.moveaxis(rgb.astype(float), 2, 0)
+    luma = rgb @ np.array([0.299, 0.587, 0.114])
+    y = np.round(16 + luma * 219 / 255)
+    u, v = np.round(128 + (blue - luma) * 0.564 * 224 / 255), np.round(128 + (red - luma) * 0.713 * 224 / 255)
+    chroma = np.where(np.arange(rgb.shape[1]) % 2 == 0, u, v)
+    pixels = np.stack([chroma, y] if encoding in ("yuv422", "uyvy") else [y, chroma], axis=2).astype(np.uint8)
+    seen = image_to_rgb(numpy_to_image(pixels, encoding, Time(), ""))
+    np.testing.assert_allclose(seen, rgb, atol=4)
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer_becomes_rgb(pattern):
+    color = np.array([200, 120, 40], np.uint8)
+    tile = np.array([color["rgb".index(letter)] for letter in pattern], np.uint8).reshape(2, 2)
+    seen = image_to_rgb(numpy_to_image(np.tile(tile, (4, 4)), f"bayer_{pattern}8", Time(), ""))
+    np.testing.assert_array_equal(seen, np.broadcast_to(color, (8, 8, 3)))
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_compressed_images_become_rgb(kind):
+    rgb = np.full((8, 10, 3), (200, 120, 40), np.uint8)
+    data = cv2.imencode(f".{kind}", rgb[:, :, ::-1])[1].tobytes()
+    message = over_the_wire(CompressedImage(format=f"rgb8; {kind} compressed bgr8", data=data))
+    np.testing.assert_allclose(compressed_to_rgb(message), rgb, atol=3)
+
+
+@pytest.mark.parametrize(
+    ("message", "part"),
+    [
+        (CompressedImage(format="jpeg", data=b"no image"), "'jpeg' and 8 bytes cannot be decoded; check the camera"),
+        (CompressedImage(format="jpeg"), "0 bytes"),
+        (CompressedImage(format="16UC1; compressedDepth png"), "holds no colours: choose the colour topic"),
+    ],
+)
+def test_an_unreadable_compressed_image_is_told_in_one_line(message, part):
+    with pytest.raises(ValueError, match=part) as error:
+        compressed_to_rgb(message)
     assert "\n" not in str(error.value)
 
 
@@ -118,6 +162,25 @@ def test_equal_to_cv_bridge_where_that_works():
         except Exception:
             pytest.skip("cv_bridge is installed but does not work here")
         np.testing.assert_array_equal(np.squeeze(theirs), image_to_numpy(message))
+        if encoding not in ("16UC1", "32FC1"):
+            np.testing.assert_array_equal(bridge.imgmsg_to_cv2(message, desired_encoding="rgb8"), image_to_rgb(message))
+
+
+def test_other_encodings_are_left_to_cv_bridge_where_that_works(monkeypatch):
+    class Bridge:  # cv_bridge 4.1: imgmsg_to_cv2(img_msg, desired_encoding="passthrough")
+        def imgmsg_to_cv2(self, img_msg, desired_encoding="passthrough"):
+            if img_msg.encoding == "unknown":
+                raise RuntimeError("[unknown] is not a color format.")
+            return np.full((img_msg.height, img_msg.width, 3), 7, np.uint8)
+
+    monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=Bridge))
+    images._cv_bridge.cache_clear()
+    try:
+        np.testing.assert_array_equal(image_to_rgb(Image(encoding="nv21", height=2, width=2)), np.full((2, 2, 3), 7))
+        with pytest.raises(ValueError, match=r"cv_bridge cannot convert it to rgb8 \(\[unknown\].*set the camera"):
+            image_to_rgb(Image(encoding="unknown", height=2, width=2))
+    finally:
+        images._cv_bridge.cache_clear()
 
 
 @given(st.floats(0, 2**31 - 2))

@@ -10,7 +10,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_finetune.msg import PolicyStatus
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.conversions import image_to_rgb, to_seconds
+from robot_finetune.ros.conversions import to_seconds
+from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.qos import CLOCK, COMMAND, EPISODE, SENSOR
 
 PROFILE = load_robot("sim")
