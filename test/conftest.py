@@ -181,6 +181,10 @@ def spawn_node(domain_id: int, tmp_path: Path) -> Iterator[Callable[..., NodePro
         return processes[-1]
 
     yield spawn
-    for process in processes:
-        if process.running:
-            process.stop()
+    try:
+        for process in processes:
+            if process.running:
+                process.stop()
+    finally:  # one that does not end must not meet the next test
+        for process in processes:
+            process.kill()

@@ -19,6 +19,9 @@ from robot_finetune.robot.interfaces import RobotError
 START_ERRORS: tuple[type[Exception], ...] = (ConfigError, RobotError, OSError, ParameterException)
 """What a user can cure: reported in one line. Anything else is a defect of the program and keeps its traceback."""
 
+LOOK_EVERY = 0.5
+"""Wall seconds between two looks at whether to end: a node that waits for messages sometimes sleeps over the signal."""
+
 RCLError: Any = rclpy_implementation.RCLError
 
 _failures: list[str] = []
@@ -49,7 +52,8 @@ def run_node(
         node = factory()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=LOOK_EVERY)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (*START_ERRORS, *errors) as error:
