@@ -45,6 +45,7 @@ class Prepared:
     action: Tensor
     target: Tensor
     mount: Tensor
+    error: Tensor
     following: State
     candidates: list[Tensor]
 
@@ -58,6 +59,7 @@ class Prepared:
             torch.from_numpy(batch.action)[:, None],
             learner.targets(batch),
             torch.from_numpy(batch.mount),
+            torch.from_numpy(batch.error),
             State(*(tensor[going] for tensor in select(batch, "next_"))),
             [move_actions(torch.randn(len(going), count, 4), learner.max_yaw) for count in counts],
         )
@@ -76,7 +78,7 @@ def bare_update(learner: QLearner, batch: Prepared) -> None:
         features = network.encode(batch.state)
         logit = network.q(features, batch.action)[:, 0].float()
     loss = F.binary_cross_entropy_with_logits(logit, batch.target)
-    loss = loss + config.see_gripper * unseen(features.shift, batch.mount)
+    loss = loss + config.see_gripper * unseen(features.shift, batch.mount, batch.error)
     learner.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)

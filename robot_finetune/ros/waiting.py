@@ -60,7 +60,7 @@ class RosClock:
     Messages of a simulation may overtake its /clock: it is never earlier than the newest stamp that `observe` was told.
     """
 
-    def __init__(self, node: Node, timeout: float = 2.0, check: Check = no_check) -> None:
+    def __init__(self, node: Node, timeout: float = 5.0, check: Check = no_check) -> None:
         """timeout: wall seconds for which a simulated clock may stand still while it is slept on."""
         self._clock = node.get_clock()
         self._timeout = timeout
