@@ -1,7 +1,7 @@
 """Random rigid objects: their shapes, colours and resting poses, all from a seed.
 
-Two families with the same kinds of shape, so that a policy can be tested on objects it was never trained on: the
-held-out family is more elongated or bigger, and its hues lie between those of the training family.
+Two families with the same kinds of shape, so that a policy can be tested on objects it was never trained on: those of
+the held-out family have proportions that no object of the training family has, and hues between those of it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,30 @@ MIXED_KINDS = ("box", "cylinder", "capsule", "ellipsoid")
 
 
 @dataclass(frozen=True)
-class Family:
-    """Ranges of a family: narrow half-width and half-length of an object [m], and colours."""
+class Build:
+    """Ranges of proportions: narrow half-width [m], and half-length in half-widths."""
 
     half_width: tuple[float, float]
     aspect: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Family:
+    """The builds of a family, one as likely as the other, and its colours."""
+
+    builds: tuple[Build, ...]
     hue_shift: float
     saturation: tuple[float, float]
     value: tuple[float, float]
 
 
+COMPACT = Build((0.013, 0.025), (1.0, 1.7))
+SLENDER = Build((0.013, 0.018), (2.5, 3.2))
+BULKY = Build((0.025, 0.029), (1.0, 1.4))
+OBLONG = Build((0.012, 0.029), (1.7, 2.4))
 FAMILIES = {
-    "training": Family((0.013, 0.025), (1.0, 1.7), 0.0, (0.6, 1.0), (0.55, 1.0)),
-    "held_out": Family((0.012, 0.029), (1.7, 2.4), 1 / 12, (0.45, 0.9), (0.45, 0.95)),
+    "training": Family((COMPACT, COMPACT, SLENDER, BULKY), 0.0, (0.6, 1.0), (0.55, 1.0)),
+    "held_out": Family((OBLONG,), 1 / 12, (0.45, 0.9), (0.45, 0.95)),
 }
 LARGEST_HALF_LENGTH = 0.045  # m
 HUES, HUE_SPREAD = 6, 0.02
@@ -110,8 +121,9 @@ def random_shape(rng: np.random.Generator, family: Family, kinds: str) -> Object
     hue = (rng.integers(HUES) / HUES + family.hue_shift + rng.uniform(-HUE_SPREAD, HUE_SPREAD)) % 1.0
     color = colorsys.hsv_to_rgb(hue, rng.uniform(*family.saturation), rng.uniform(*family.value))
     kind = "bottle" if kinds == "bottles" else MIXED_KINDS[rng.integers(len(MIXED_KINDS))]
-    width = rng.uniform(*family.half_width)
-    length = min(width * rng.uniform(*family.aspect), LARGEST_HALF_LENGTH)
+    build = family.builds[rng.integers(len(family.builds))]
+    width = rng.uniform(*build.half_width)
+    length = min(width * rng.uniform(*build.aspect), LARGEST_HALF_LENGTH)
     if kind == "box":
         return ObjectShape(kind, (width, length, rng.uniform(0.012, 0.025)), color)
     if kind == "ellipsoid":
