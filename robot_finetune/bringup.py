@@ -17,11 +17,9 @@ import yaml
 
 from robot_finetune.config import from_mapping, resolve, setting, share_path
 from robot_finetune.data.layout import BAGS
-from robot_finetune.robot.profile import RobotProfile, load_robot
+from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
 
 PACKAGE = "robot_finetune"
-SIMULATED = "sim"
-"""A robot profile of this name is the simulated cell, which brings its own camera, controllers and clock."""
 
 RECORDED_TOPICS = (
     "observation",

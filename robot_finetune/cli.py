@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
+    "setup": ("robot_finetune.cell_setup.command", "walk through a new cell, measure it and write its robot profile"),
     "session": (
         "robot_finetune.session.command",
         "bring the whole ROS graph up, fine-tune while grasping, end with a report",

@@ -20,7 +20,7 @@ from robot_finetune.robot.profile_groups import (
 )
 
 SIMULATED = "sim"
-"""Name of the profile of the simulated cell, which is what the defaults describe."""
+"""Name of the profile of the simulated cell, which the defaults describe and which brings its own drivers and clock."""
 
 CELL_KEYS = (
     "urdf",

@@ -44,6 +44,17 @@ def node_environment(domain_id: int | None = None) -> dict[str, str]:
     return environment
 
 
+def graph_environment(simulated: bool) -> dict[str, str]:
+    """This process's environment for a node graph, always with a ROS_DOMAIN_ID.
+
+    A simulated cell is found on this computer only, in a domain of its own. An arm's drivers are where they are: domain
+    and discovery range stay what the environment says, ROS 2's defaults if it says nothing.
+    """
+    if simulated:
+        return node_environment(free_domain())
+    return {"ROS_DOMAIN_ID": "0", **os.environ, **missing_environment(os.environ)}
+
+
 def free_domain() -> int:
     """The ROS domain of the environment, or one that nobody on this computer takes part in."""
     given = os.environ.get("ROS_DOMAIN_ID", "")

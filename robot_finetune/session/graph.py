@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_finetune.bringup import SIMULATED, BringupOptions, NodeSpec, node_graph
-from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.bringup import BringupOptions, NodeSpec, node_graph
+from robot_finetune.robot.profile import SIMULATED, RobotProfile
 from robot_finetune.session.options import SEED_LIMIT, SessionOptions
 from robot_finetune.session.record import EVALUATE, Phases
 from robot_finetune.session.versions import newest_sound

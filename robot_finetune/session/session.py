@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robot_finetune.robot.interfaces import RobotError
-from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.environment import free_domain, node_environment
+from robot_finetune.robot.profile import SIMULATED, load_robot
+from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.image_check import ImageCheck
 from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
@@ -57,11 +57,10 @@ class Session:
         phases = sort_into_phases(list(self._logged.values()), head.base_version)
         self._specs = session_graph(folder, self._options, phases, self._metrics.runs)
         self._trains = any(spec.name == "trainer" for spec in self._specs)
-        domain = free_domain()
-        environment = node_environment(domain)
+        environment = graph_environment(self._profile.name == SIMULATED)
         os.environ.update(environment)  # this process takes part in the graph
         self._runner = ProcessRunner(folder / LOGS, environment, progress.say)
-        self._monitor = Monitor(domain, self._tick)
+        self._monitor = Monitor(int(environment["ROS_DOMAIN_ID"]), self._tick)
 
     @property
     def phases(self) -> Phases:

@@ -4,6 +4,7 @@ from session_folder import BASE, write_version
 
 from robot_finetune.bringup import BringupOptions, node_graph
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.options import SessionOptions
 from robot_finetune.session.process_runner import node_command
@@ -58,3 +59,14 @@ def test_the_trainer_runs_until_the_newest_version_is_measured(tmp_path):
         return any(spec.name == "trainer" for spec in specs)
 
     assert trains(NOTHING) and trains(ALL_BUT_AFTER) and not trains(INTO_AFTER)
+
+
+def test_an_arm_is_met_where_its_drivers_are(monkeypatch):
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
+        monkeypatch.delenv(name, raising=False)
+    assert graph_environment(simulated=False)["ROS_DOMAIN_ID"] == "0"
+    assert "ROS_AUTOMATIC_DISCOVERY_RANGE" not in graph_environment(simulated=False)
+    assert graph_environment(simulated=True)["ROS_DOMAIN_ID"] != "0"
+    assert graph_environment(simulated=True)["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    assert {graph_environment(simulated)["ROS_DOMAIN_ID"] for simulated in (True, False)} == {"7"}

@@ -1,0 +1,1 @@
+"""`robot-finetune setup`: walks a person through a new cell and writes its robot profile."""

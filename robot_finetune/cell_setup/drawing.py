@@ -1,0 +1,42 @@
+"""What the camera sees with what the profile says of it: crop, bin and workspace box drawn in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.perception.crop import square_of
+from robot_finetune.robot.profile import RobotProfile
+
+CROP, BIN, WORKSPACE = (255, 255, 0), (0, 255, 0), (255, 64, 64)  # RGB
+
+
+def box_edges(low: Sequence[float], high: Sequence[float]) -> np.ndarray:
+    """The twelve edges (12, 2, 3) of a box [m]."""
+    corners = np.array([[(low, high)[i >> axis & 1][axis] for axis in range(3)] for i in range(8)])
+    return np.array([(corners[i], corners[i | 1 << axis]) for i in range(8) for axis in range(3) if not i >> axis & 1])
+
+
+def draw_cell(image: np.ndarray, profile: RobotProfile) -> np.ndarray:
+    """A copy of a camera image (H, W, 3): yellow the crop, green the bin's floor, red the workspace."""
+    drawn = np.ascontiguousarray(image).copy()
+    left, top, side = square_of(image.shape[0], image.shape[1], profile.camera.crop)
+    cv2.rectangle(drawn, (left, top), (left + side - 1, top + side - 1), CROP, 1)
+    camera = CameraModel.from_config(profile.camera)
+    (x, y), half, floor = profile.bin_center, profile.bin_half_width, profile.floor_z
+    rim = np.array([(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)])
+    around = np.array([((*a, floor), (*b, floor)) for a, b in zip(rim, np.roll(rim, -1, axis=0), strict=True)])
+    box = box_edges(profile.workspace.low, profile.workspace.high)
+    for edges, color in ((around, BIN), (box, WORKSPACE)):
+        for start, end in camera.project(edges.reshape(-1, 3)).reshape(-1, 2, 2):
+            if np.isfinite([start, end]).all():
+                cv2.line(drawn, _pixel(start), _pixel(end), color, 1)
+    return drawn
+
+
+def _pixel(point: np.ndarray) -> tuple[int, int]:
+    column, row = np.clip(np.round(point), -10_000, 10_000).astype(int)
+    return int(column), int(row)

@@ -1,0 +1,112 @@
+"""What a few measured points, images and finger positions say about a cell. No robot here, only arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from robot_finetune.robot.interfaces import RobotError
+
+LARGEST_TURN = np.radians(5.0)
+SQUARENESS = 0.02  # m between the sides of a bin
+CEILING = 0.25  # m above the floor, the top of the workspace
+START_HEIGHT = 0.20  # m above the floor
+INSET = 0.02  # m that the tip keeps away from the walls
+
+
+class BadMeasurement(RobotError):
+    """The measured values contradict each other; the message says what to measure again."""
+
+
+@dataclass(frozen=True)
+class BinMeasure:
+    """center: (2,) [m]. half_width, floor [m]. low, high: (3,) of the box in which the tip may move [m]."""
+
+    center: np.ndarray
+    half_width: float
+    floor: float
+    low: np.ndarray
+    high: np.ndarray
+
+
+def measure_bin(corners: np.ndarray, floor: float, clearance: float) -> BinMeasure:
+    """From tip positions (4, 2) [m] at the inner corners, in turn around the bin, and at its floor [m].
+
+    clearance: lowest height of the tip above the floor [m]. Raises BadMeasurement.
+    """
+    sides = np.roll(corners, -1, axis=0) - corners
+    lengths = np.linalg.norm(sides, axis=1)
+    if lengths.min() < 0.06:
+        raise BadMeasurement(f"two corners are {lengths.min() * 100:.1f} cm apart: record the four in turn again")
+    if lengths.max() - lengths.min() > SQUARENESS:
+        text = ", ".join(f"{length * 100:.1f}" for length in lengths)
+        raise BadMeasurement(f"the sides of the bin are {text} cm: a square one is needed; record the corners again")
+    turn = np.arctan2(sides[:, 1], sides[:, 0])
+    off = np.abs((turn + np.pi / 4) % (np.pi / 2) - np.pi / 4).max()
+    if off > LARGEST_TURN:
+        raise BadMeasurement(
+            f"the bin is turned by {np.degrees(off):.0f} degrees against the base frame: set it parallel and go on"
+        )
+    center, half = corners.mean(axis=0), float(lengths.mean() / 2)
+    low, high = corners.min(axis=0) + INSET, corners.max(axis=0) - INSET
+    return BinMeasure(center, half, floor, np.array([*low, floor + clearance]), np.array([*high, floor + CEILING]))
+
+
+@dataclass(frozen=True)
+class ImageMeasure:
+    """brightness: mean grey level. noise: standard deviation of a pixel between images [grey levels]. wander: largest
+    change of the mean brightness, relative."""
+
+    brightness: float
+    noise: float
+    wander: float
+
+
+def measure_images(images: Sequence[np.ndarray]) -> ImageMeasure:
+    """From images (H, W, 3) of a cell in which nothing moves, two or more."""
+    means = np.array([image.mean() for image in images])
+    differences = [b.astype(np.float32) - a for a, b in zip(images, images[1:], strict=False)]
+    noise = float(np.median([1.4826 * np.median(np.abs(d - np.median(d))) for d in differences]) / np.sqrt(2))
+    noise = max(noise, float(np.median([d.std() for d in differences]) / np.sqrt(2)))
+    return ImageMeasure(float(means.mean()), noise, float(np.ptp(means) / max(means.mean(), 1.0)))
+
+
+def empty_opening(closed: Sequence[float], thinnest: float | None) -> float:
+    """Opening below which nothing is held, from openings after closing on nothing and on the thinnest object.
+
+    Raises BadMeasurement if the two cannot be told apart.
+    """
+    largest = max(closed)
+    if thinnest is None:
+        return max(0.06, 1.5 * largest)
+    if thinnest < largest + 0.03:
+        raise BadMeasurement(
+            f"closed on the object the opening is {thinnest:.2f}, on nothing up to {largest:.2f}: they cannot be told "
+            "apart; take a thicker object, or finger tips that close farther"
+        )
+    return (largest + thinnest) / 2
+
+
+def locate_camera(corners: np.ndarray, pixels: np.ndarray, focal: float, size: tuple[int, int]) -> np.ndarray:
+    """Camera centre and a point on its axis at the corners' height, (2, 3) [m], that puts `corners` at `pixels`.
+
+    corners: (4, 3) [m, base frame]. pixels: (4, 2) column, row. focal [px]; size: width, height [px] of the image.
+    Raises BadMeasurement if no camera sees them there, or a camera that is not level.
+    """
+    matrix = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
+    found, turned, moved = cv2.solvePnP(corners, pixels.astype(np.float64), matrix, None, flags=cv2.SOLVEPNP_IPPE)
+    if not found:
+        raise BadMeasurement("no camera sees the corners at these pixels: look them up again, in the corners' order")
+    rotation = cv2.Rodrigues(turned)[0]
+    seen, _ = cv2.projectPoints(corners, turned, moved, matrix, None)
+    error = np.linalg.norm(seen[:, 0] - pixels, axis=1).max()
+    position, forward = (-rotation.T @ moved)[:, 0], rotation[2]
+    if error > 0.02 * max(size) or forward[2] > -0.1:
+        raise BadMeasurement(f"the corners miss their pixels by {error:.0f} px: look them up again, in the same order")
+    if abs(rotation[0][2]) > np.sin(LARGEST_TURN):
+        tilt = np.degrees(np.arcsin(abs(rotation[0][2])))
+        raise BadMeasurement(f"the camera is rolled by {tilt:.0f} degrees: mount it level")
+    return np.stack([position, position + forward * (corners[:, 2].mean() - position[2]) / forward[2]])
