@@ -135,11 +135,12 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
     remappings = _remappings(profile, profile.full_image_topic)
     of_camera = remappings if profile.camera.source else _remappings(profile, profile.image_topic)
     clock = {"use_sim_time": True} if simulated else {}
+    own_clock = (("/clock", f"/{options.namespace.strip('/')}/clock"),) if simulated and options.namespace else ()
     return [
         dataclasses.replace(
             spec,
             namespace=options.namespace,
-            remappings=of_camera if spec.name == "camera" else remappings,
+            remappings=(of_camera if spec.name == "camera" else remappings) + own_clock,
             parameters={**spec.parameters, **({} if spec.name == "sim_cell" else clock)},
         )
         for spec in specs
