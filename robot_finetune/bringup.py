@@ -7,7 +7,6 @@ here imports ROS.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ import yaml
 
 from robot_finetune.config import from_mapping, resolve, setting, share_path
 from robot_finetune.data.layout import BAGS
+from robot_finetune.node_spec import NodeSpec
 from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
-
-PACKAGE = "robot_finetune"
+from robot_finetune.robot_nodes import robot_nodes
 
 RECORDED_TOPICS = (
     "observation",
@@ -69,40 +68,6 @@ class BringupOptions:
     namespace: str = setting("", "namespace of all nodes")
 
 
-@dataclass(frozen=True)
-class NodeSpec:
-    """One process of the graph.
-
-    parameters: those that differ from `parameter_files`. needs: nodes that it waits for when it works.
-    respawn: started again when it dies; never so for what moves an arm. required: the graph ends with it.
-    """
-
-    name: str
-    executable: str
-    package: str = PACKAGE
-    parameter_files: tuple[Path, ...] = ()
-    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
-    remappings: tuple[tuple[str, str], ...] = ()
-    arguments: tuple[str, ...] = ()
-    namespace: str = ""
-    respawn: bool = False
-    required: bool = False
-    needs: tuple[str, ...] = ()
-
-    def ros_arguments(self) -> list[str]:
-        """The command line after the executable, as launch_ros would write it."""
-        words = [*self.arguments, "--ros-args", "-r", f"__node:={self.name}"]
-        if self.namespace:
-            words += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
-        for source, target in self.remappings:
-            words += ["-r", f"{source}:={target}"]
-        for file in self.parameter_files:
-            words += ["--params-file", str(file)]
-        for key, value in self.parameters.items():
-            words += ["-p", f"{key}:={json.dumps(value)}"]
-        return words
-
-
 def node_graph(options: BringupOptions) -> list[NodeSpec]:
     """The processes of a session, in starting order. Raises ConfigError for an unknown robot or variation."""
     profile = load_robot(options.robot)
@@ -130,8 +95,7 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
                 needs=needed,
             )
             specs.append(spec)
-    if options.rviz:
-        specs += _rviz(profile)
+    specs += robot_nodes(profile, Path(values["out"]), options.rviz)
     remappings = _remappings(profile, profile.full_image_topic)
     of_camera = remappings if profile.camera.source else _remappings(profile, profile.image_topic)
     clock = {"use_sim_time": True} if simulated else {}
@@ -139,7 +103,7 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
     return [
         dataclasses.replace(
             spec,
-            namespace=options.namespace,
+            namespace="/".join(filter(None, (options.namespace.strip("/"), spec.namespace))),
             remappings=(of_camera if spec.name == "camera" else remappings) + own_clock,
             parameters={**spec.parameters, **({} if spec.name == "sim_cell" else clock)},
         )
@@ -192,14 +156,3 @@ def _remappings(profile: RobotProfile, images: str) -> tuple[tuple[str, str], ..
         ("joint_states", profile.joint_states_topic),
     )
     return tuple((name, topic) for name, topic in topics if name != topic)
-
-
-def _rviz(profile: RobotProfile) -> list[NodeSpec]:
-    from robot_finetune.robot.kinematics import load_urdf  # xacro is needed only here
-
-    publisher = "robot_state_publisher"
-    config = ("-d", str(share_path("config", "finetune.rviz")))
-    return [
-        NodeSpec(publisher, publisher, publisher, parameters={"robot_description": load_urdf(profile)}),
-        NodeSpec("rviz2", "rviz2", "rviz2", arguments=config),
-    ]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_finetune.bringup import BringupOptions, NodeSpec, node_graph
+from robot_finetune.bringup import BringupOptions, node_graph
 from robot_finetune.cell_setup.console import Console
 from robot_finetune.cell_setup.draft import Draft
 from robot_finetune.cell_setup.wizard import Cell, Wizard
 from robot_finetune.config import ConfigError
+from robot_finetune.node_spec import PACKAGE, NodeSpec
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import SIMULATED, RobotProfile
 from robot_finetune.ros.environment import graph_environment
@@ -75,7 +76,7 @@ def slowed(profile: RobotProfile) -> RobotProfile:
 
 @contextmanager
 def _nodes(draft: Draft) -> Iterator[None]:
-    """The simulated cell; on an arm the node camera, if it is what reads, decodes or rectifies the images."""
+    """The simulated cell; on an arm what the profile starts, and the node camera, if it makes the images."""
     from robot_finetune.session.process_runner import ProcessRunner
 
     options = BringupOptions(robot=str(draft.source), out=str(draft.path.parent), train=False, real_time_factor=0.0)
@@ -89,7 +90,8 @@ def _nodes(draft: Draft) -> Iterator[None]:
 
 
 def _needed(spec: NodeSpec, profile: RobotProfile) -> bool:
-    return spec.name == "sim_cell" or (spec.name == "camera" and bool(profile.camera.published))
+    beside = spec.package != PACKAGE  # a camera driver or Servo
+    return beside or spec.name == "sim_cell" or (spec.name == "camera" and bool(profile.camera.published))
 
 
 @contextmanager

@@ -115,10 +115,12 @@ class RobotProfile:
             if not low <= value <= high:
                 inside = f"{low} to {high} m, the workspace"
                 raise ConfigError(f"start_pose = {list(self.start_pose)}: its {axis} is {value}, allowed is {inside}")
-        if self.motion.backend == "moveit":
+        starts_servo = self.motion.backend == "servo" and self.servo.start
+        if self.motion.backend == "moveit" or starts_servo:
+            who = "servo.start" if starts_servo else "motion.backend moveit"
             for key in ("config_package", "group", "srdf", "controllers"):
                 if not getattr(self.moveit, key):
-                    raise ConfigError(f"moveit.{key} = {getattr(self.moveit, key)!r}: motion.backend moveit needs it")
+                    raise ConfigError(f"moveit.{key} = {getattr(self.moveit, key)!r}: {who} needs it")
 
     @property
     def full_image_topic(self) -> str:

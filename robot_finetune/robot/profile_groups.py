@@ -76,6 +76,7 @@ class ServoConfig:
     """The running MoveIt Servo node of the backend servo."""
 
     node: str = setting("servo_node", "name of the node, with its namespace")
+    start: bool = setting(False, "start it with the other nodes, from the files of the group moveit")
     tip_frame: str = setting(
         "", "end of its planning group's chain, the link that it moves; empty: the tip_frame above"
     )
@@ -142,6 +143,8 @@ class CameraConfig:
     The images are those of image_topic, or, with a `source`, what the node camera reads by itself.
     """
 
+    driver: str = setting("", "driver that is started with the other nodes, <package>/<executable>; empty: none")
+    driver_parameters: str = setting("", "its ROS parameter file: package://<package>/<path> or an absolute path")
     source: str = setting(
         "",
         "read directly, without a driver: a V4L2 device (/dev/video0), a video file or a folder of images; empty: "
@@ -172,6 +175,8 @@ class CameraConfig:
             raise ConfigError(
                 f"source = {self.source!r}: transport compressed and rectify are for a driver's images; leave them out"
             )
+        if self.driver and (self.source or self.driver.count("/") != 1):
+            raise ConfigError(f"driver = {self.driver!r}: allowed is <package>/<executable>, and no source beside it")
         try:
             square_of(self.height, self.width, self.crop)
         except ValueError as error:

@@ -78,11 +78,12 @@ def _is_used(domain: int) -> bool:
     return False
 
 
-def executable(name: str) -> Path:
-    """Where the build installed the executable of a node. Raises ConfigError if it is not there."""
+def executable(name: str, package: str = PACKAGE) -> Path:
+    """Where the executable of a node was installed. Raises ConfigError if it is not there."""
     sourced = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     for prefix in [*filter(None, sourced), sys.prefix]:
-        path = Path(prefix, "lib", PACKAGE, name)
+        path = Path(prefix, "lib", package, name)
         if path.is_file():
             return path
-    raise ConfigError(f"executable {name} is not installed: run `make build`, or source the workspace's setup file")
+    cure = "run `make build`" if package == PACKAGE else f"install the package {package}"
+    raise ConfigError(f"executable {name} is not installed: {cure}, or source the workspace's setup file")

@@ -18,17 +18,16 @@ from robot_finetune.robot.kinematics import YAW_LENGTH
 from robot_finetune.robot.profile import RobotProfile
 
 PIPELINE = "pilz_industrial_motion_planner"
+SERVO_PERIOD = 0.01  # s between two set-points
+SERVO_COMMAND_TIMEOUT = 0.1  # s; Servo halts when the newest target is older
 
 
 def moveit_parameters(profile: RobotProfile, use_sim_time: bool = False) -> dict[str, Any]:
     """Parameters of a MoveItPy node. Raises ConfigError that names the file, the key and what is missing."""
     moveit = profile.moveit
-    srdf = read_description("moveit.srdf", _file(profile, moveit.srdf), xacro_arguments(moveit.srdf_arguments))
     return {
         "use_sim_time": use_sim_time,
-        "robot_description": load_urdf(profile),
-        "robot_description_semantic": srdf,
-        "robot_description_kinematics": _kinematics(profile),
+        **_descriptions(profile),
         "robot_description_planning": {**_joint_limits(profile), "cartesian_limits": _cartesian_limits(profile)},
         "planning_pipelines": {"pipeline_names": [PIPELINE]},
         PIPELINE: {
@@ -59,11 +58,49 @@ def moveit_parameters(profile: RobotProfile, use_sim_time: bool = False) -> dict
     }
 
 
+def servo_parameters(profile: RobotProfile) -> dict[str, Any]:
+    """Parameters of MoveIt's servo_node (Jazzy and later) that the backend servo follows poses by. Raises ConfigError.
+
+    Targets are whole poses, so Servo's scales of unitless commands do not count; speed is limited by the re-sent
+    targets and by the joints' limits.
+    """
+    return {
+        **_descriptions(profile),
+        "robot_description_planning": _joint_limits(profile),
+        "moveit_servo": {
+            "move_group_name": profile.moveit.group,
+            "command_in_type": "speed_units",
+            "command_out_type": "trajectory_msgs/JointTrajectory",
+            "command_out_topic": _absolute(profile.arm_topic),
+            "joint_topic": _absolute(profile.joint_states_topic),
+            "publish_period": SERVO_PERIOD,
+            "incoming_command_timeout": SERVO_COMMAND_TIMEOUT,
+            "check_collisions": True,
+            "is_primary_planning_scene_monitor": True,
+        },
+    }
+
+
 def write_parameters(parameters: dict[str, Any]) -> Path:
     """A parameter file that fits a node of any name in any namespace; the caller deletes it."""
     with tempfile.NamedTemporaryFile("w", prefix="moveit_", suffix=".yaml", delete=False) as file:
         yaml.safe_dump({"/**": {"ros__parameters": parameters}}, file)
     return Path(file.name)
+
+
+def _descriptions(profile: RobotProfile) -> dict[str, Any]:
+    moveit = profile.moveit
+    srdf = read_description("moveit.srdf", _file(profile, moveit.srdf), xacro_arguments(moveit.srdf_arguments))
+    return {
+        "robot_description": load_urdf(profile),
+        "robot_description_semantic": srdf,
+        "robot_description_kinematics": _kinematics(profile),
+    }
+
+
+def _absolute(topic: str) -> str:
+    """As Servo needs it, whose own relative names begin at its node."""
+    return f"/{topic.lstrip('/')}"
 
 
 def _file(profile: RobotProfile, name: str) -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_finetune.bringup import BringupOptions, NodeSpec, node_graph
+from robot_finetune.bringup import BringupOptions, node_graph
+from robot_finetune.node_spec import NodeSpec
 from robot_finetune.robot.profile import SIMULATED, RobotProfile
 from robot_finetune.session.options import SEED_LIMIT, SessionOptions
 from robot_finetune.session.record import EVALUATE, Phases

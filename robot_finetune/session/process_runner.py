@@ -16,8 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot_finetune.bringup import PACKAGE, NodeSpec
-from robot_finetune.config import ConfigError
+from robot_finetune.node_spec import PACKAGE, NodeSpec
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.environment import executable
 
@@ -135,10 +134,9 @@ class ProcessRunner:
 
 
 def node_command(spec: NodeSpec) -> list[str]:
-    """The command line of a node. Raises ConfigError if it is not of this package or not installed."""
-    if spec.package != PACKAGE:
-        raise ConfigError(f"{spec.name} is a node of {spec.package}: start it with ros2 launch")
-    words = [sys.executable, str(executable(spec.executable)), *spec.ros_arguments()]
+    """The command line of a node. Raises ConfigError if it is not installed."""
+    python = [sys.executable] if spec.package == PACKAGE else []
+    words = [*python, str(executable(spec.executable, spec.package)), *spec.ros_arguments()]
     return [*words, "--disable-external-lib-logs"]  # what it prints is in its own log file already
 
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from robot_finetune.bringup import NodeSpec
 from robot_finetune.config import ConfigError
+from robot_finetune.node_spec import NodeSpec
 from robot_finetune.session import process_runner
 from robot_finetune.session.process_runner import NodeDied, ProcessRunner, last_meaningful_line
 

@@ -12,6 +12,7 @@ import yaml
 from robot_finetune import bringup
 from robot_finetune.config import ConfigError, to_mapping
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.session.process_runner import node_command
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 
@@ -110,6 +111,20 @@ def test_everybody_reads_full_images_where_they_are(tmp_path, camera, camera_rea
     for spec in bringup.node_graph(bringup.BringupOptions(robot=str(tmp_path / "arm.yaml"))):
         expected = camera_reads if spec.name == "camera" else others_read
         assert dict(spec.remappings).get("image_raw", "image_raw") == expected, spec.name
+
+
+def test_a_camera_driver_of_the_profile_is_started(tmp_path):
+    (tmp_path / "usb.yaml").write_text("/**: {ros__parameters: {framerate: 30.0}}")
+    arm = {**to_mapping(RobotProfile()), "name": "arm", "image_topic": "camera/image_raw"}
+    arm["camera"] |= {"driver": "usb_cam/usb_cam_node_exe", "driver_parameters": str(tmp_path / "usb.yaml")}
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
+    options = bringup.BringupOptions(robot=str(tmp_path / "arm.yaml"), namespace="left")
+    (driver,) = [spec for spec in bringup.node_graph(options) if spec.name == "camera_driver"]
+    assert (driver.package, driver.executable, driver.namespace) == ("usb_cam", "usb_cam_node_exe", "left")
+    assert driver.parameter_files == (tmp_path / "usb.yaml",) and driver.respawn
+    assert dict(driver.remappings)["image_raw"] == "camera/image_raw"
+    with pytest.raises(ConfigError, match="install the package usb_cam"):
+        node_command(driver)
 
 
 def test_arguments_reach_ros_with_their_types():

@@ -18,7 +18,8 @@ from robot_finetune.config import ConfigError
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.robot.profile_groups import MoveItConfig
+from robot_finetune.robot.profile_groups import MoveItConfig, ServoConfig
+from robot_finetune.robot_nodes import robot_nodes
 from robot_finetune.ros.arms import make_arm
 from robot_finetune.ros.moveit_config import moveit_parameters
 from robot_finetune.ros.trajectory_arm import JointStates
@@ -257,6 +258,22 @@ def test_parameters_come_from_the_profile_and_the_package(package):
     assert limits["max_trans_dec"] == -limits["max_trans_acc"]
     assert parameters["moveit_simple_controller_manager"]["controller"]["joints"] == list(SIM.joints)
     assert yaml.safe_load(yaml.safe_dump(parameters)) == parameters
+
+
+def test_servo_is_started_with_the_files_of_the_package(package, tmp_path):
+    servo = ServoConfig(node="servo/servo_node", start=True)
+    profile = replace(PROFILE, servo=servo, motion=replace(MOTION, backend="servo"), arm_topic="arm/joint_trajectory")
+    (spec,) = robot_nodes(profile, tmp_path / "out", rviz=False)
+    assert (spec.package, spec.executable, spec.name, spec.namespace) == (
+        "moveit_servo", "servo_node", "servo_node", "servo"
+    )  # fmt: skip
+    written = yaml.safe_load(spec.parameter_files[0].read_text())["/**"]["ros__parameters"]
+    assert written["moveit_servo"]["move_group_name"] == "arm"
+    assert written["moveit_servo"]["command_out_topic"] == "/arm/joint_trajectory"
+    assert "arm" in written["robot_description_kinematics"] and "<robot" in written["robot_description"]
+    with pytest.raises(ConfigError, match=r"moveit\.group = '': servo\.start needs it"):
+        replace(profile, moveit=replace(MOVEIT, group=""))
+    assert robot_nodes(replace(profile, servo=ServoConfig()), tmp_path / "none", rviz=False) == []
 
 
 @pytest.mark.parametrize(
