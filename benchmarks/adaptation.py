@@ -1,7 +1,8 @@
 """The paper's experiment: each variation, N exploring grasps of the frozen base policy, several seeds; resumable.
 
 Every cell of the table is one file in --work: a run that was stopped goes on where it was. The results are written to
---out as JSON, a Markdown table beside the paper's numbers, and a plot. --quick: 20 minutes on two cores.
+--out as JSON, a Markdown table beside the paper's numbers, and a plot. --quick: 20 minutes on two cores. --unseen: the
+variations in benchmarks/unseen, on which nothing was tuned. Each kind has a folder and a result of its own.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ class Job:
     variation: str
     seed: int
 
+    @property
+    def name(self) -> str:
+        """The variation without the folder and suffix of its file."""
+        return Path(self.variation).stem
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -81,7 +87,7 @@ class Plan:
 
     def path(self, job: Job, grasps: int) -> Path:
         """File of one result."""
-        return self.work / "cells" / f"{job.kind}-{job.variation}-{grasps}-{job.seed}.json"
+        return self.work / "cells" / f"{job.kind}-{job.name}-{grasps}-{job.seed}.json"
 
 
 def run(plan: Plan, processes: int) -> dict[str, Any]:
@@ -141,7 +147,7 @@ def _explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
     """The first `grasps` exploring grasps of the base policy under the job's variation and seed."""
     shape = load_checkpoint(plan.policy).network.config
     rows = max(plan.grasps) * shape.max_steps
-    folder = (plan.explored or plan.work / "explored") / f"{job.variation}-{job.seed}"
+    folder = (plan.explored or plan.work / "explored") / f"{job.name}-{job.seed}"
     everything = ReplayBuffer(folder, rows, shape.image_size)
     if everything.episodes < grasps:
         more = grasps - everything.episodes
@@ -152,8 +158,8 @@ def _explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
 
 
 def _measured(plan: Plan, job: Job, grasps: int, tuner: FineTuner, start: float) -> dict[str, Any]:
-    folder = plan.work / "versions" / f"{job.kind}-{job.variation}-{grasps}-{job.seed}"
-    save_tuned(tuner, folder, 1, {"variation": job.variation, "grasps": grasps, "seed": job.seed})
+    folder = plan.work / "versions" / f"{job.kind}-{job.name}-{grasps}-{job.seed}"
+    save_tuned(tuner, folder, 1, {"variation": job.name, "grasps": grasps, "seed": job.seed})
     seconds = time.monotonic() - start
     after, base = (_evaluate(plan, str(folder), variation) for variation in (job.variation, "base"))
     return {"after": after, "base_after": base, "seconds": seconds}
@@ -167,7 +173,7 @@ def _keep(plan: Plan, job: Job, grasps: int, result: dict[str, Any]) -> None:
     path = plan.path(job, grasps)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as stream:
-        stream.write(json.dumps(asdict(job) | {"grasps": grasps} | result).encode())
+        stream.write(json.dumps(asdict(job) | {"variation": job.name, "grasps": grasps} | result).encode())
 
 
 def collect(plan: Plan) -> dict[str, Any]:
@@ -193,6 +199,9 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=300, help="grasps of each evaluation")
     parser.add_argument("--no-baselines", action="store_true", help="no lineage, scratch and ImageNet")
     parser.add_argument("--quick", action="store_true", help="one seed, 50 and 200 grasps, 100 episodes, no baselines")
+    parser.add_argument(
+        "--unseen", action="store_true", help="the variations in benchmarks/unseen: nothing was tuned on"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("runs/adaptation"), help="folder of a run that can go on")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/adaptation"), help="of the results")
@@ -200,6 +209,11 @@ def main() -> None:
     args = parser.parse_args()
     if args.quick:
         args.grasps, args.seeds, args.episodes, args.no_baselines = "50,200", 1, 100, True
+    if args.unseen:
+        args.variations = ",".join(map(str, sorted((Path(__file__).parent / "unseen").glob("*.yaml"))))
+        args.no_baselines = True
+    kind = "_unseen" * args.unseen + "_quick" * args.quick
+    args.work, args.out = (path.with_name(path.name + kind) for path in (args.work, args.out))
     grasps = tuple(int(number) for number in args.grasps.split(","))
     variations = tuple(args.variations.split(","))
     plan = Plan(args.policy, args.work, grasps, args.seeds, args.episodes, variations, not args.no_baselines)
