@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from xml.etree import ElementTree
 
 import cv2
 import mujoco
 import numpy as np
 
-from robot_finetune.robot.kinematics import load_urdf
+from robot_finetune.robot.description import load_urdf
 from robot_finetune.robot.profile import CameraConfig, RobotProfile
 from robot_finetune.sim.objects import ObjectShape, PlacedObject, mass_properties
 from robot_finetune.sim.variations import Floor, Variation
@@ -40,7 +41,7 @@ UNUSED = 1e-4  # m, size of a neck that is not there
 
 def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
     """The compiled cell in the state that `variation` describes, with empty object slots named object_<i>."""
-    spec = mujoco.MjSpec.from_string(_for_mujoco(load_urdf(profile)))
+    spec = mujoco.MjSpec.from_string(_cell_xml(profile))
     _set_options(spec)
     _prepare_links(spec)
     _change_gripper(spec, variation)
@@ -51,6 +52,12 @@ def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
     for i in range(variation.scene.objects.count):
         _add_object(spec, i, variation.scene.objects.friction)
     return spec.compile()
+
+
+@lru_cache(maxsize=2)
+def _cell_xml(profile: RobotProfile) -> str:
+    """The robot description as MuJoCo reads it; xacro takes longer than the rest of building a cell."""
+    return _for_mujoco(load_urdf(profile))
 
 
 def place_objects(model: mujoco.MjModel, data: mujoco.MjData, objects: list[PlacedObject], alpha: float) -> None:
