@@ -95,18 +95,25 @@ def test_scenes_differ_by_seed_and_rest_in_the_bin(cell):
         assert np.abs(cell.object_positions() - before).max() < 0.004, "settled"
 
 
-def test_families_share_no_hue_and_differ_in_shape(cell):
-    hues, slenderness = {}, {}
+def test_families_share_no_hue_and_no_proportions(cell):
+    hues, widths, aspects = {}, {}, {}
     for family in ("training", "held_out"):
         shapes = []
         for seed in range(20):
             cell.reset(seed, family)
             shapes += [placed.shape for placed in cell.objects()]
         hues[family] = np.array([colorsys.rgb_to_hsv(*shape.color)[0] for shape in shapes])
-        slenderness[family] = np.mean([max(shape.half) / min(shape.half) for shape in shapes])
+        widths[family] = np.array([shape.half[0] for shape in shapes])
+        aspects[family] = np.array(
+            [shape.half[1 if shape.half[0] != shape.half[1] else 2] / shape.half[0] for shape in shapes]
+        )
     apart = np.abs(hues["training"][:, None] - hues["held_out"])
     assert np.minimum(apart, 1 - apart).min() > 0.02
-    assert slenderness["held_out"] > 1.2 * slenderness["training"]
+    wide = {family: widths[family] > 0.0251 for family in widths}
+    assert aspects["training"][wide["training"]].max() < 1.41 < 1.54 < aspects["held_out"][wide["held_out"]].min()
+    between = aspects["held_out"][~wide["held_out"]]
+    others = aspects["training"][~wide["training"]]
+    assert between.min() > 1.69 and between.max() < 2.41 and not ((others > 1.71) & (others < 2.49)).any()
     with pytest.raises(ValueError, match="unknown object family 'tools': there are training, held_out"):
         cell.reset(0, "tools")
 
