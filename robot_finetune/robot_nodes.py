@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from robot_finetune.config import find_file, share_path
 from robot_finetune.node_spec import NodeSpec
 from robot_finetune.robot.profile import RobotProfile
@@ -31,17 +29,17 @@ def _camera_driver(profile: RobotProfile) -> NodeSpec:
 
 
 def _servo(profile: RobotProfile, out: Path) -> NodeSpec:
-    from robot_finetune.ros.moveit_config import servo_parameters  # reads the MoveIt configuration package
+    from robot_finetune.ros.moveit_config import parameter_text, servo_parameters  # which needs xacro
 
     out.mkdir(parents=True, exist_ok=True)
     file = out / SERVO_PARAMETERS
-    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": servo_parameters(profile)}}))
+    file.write_text(parameter_text(servo_parameters(profile)))
     namespace, _, name = profile.servo.node.strip("/").rpartition("/")
     return NodeSpec(name, "servo_node", "moveit_servo", parameter_files=(file,), namespace=namespace)
 
 
 def _rviz(profile: RobotProfile) -> list[NodeSpec]:
-    from robot_finetune.robot.kinematics import load_urdf  # xacro is needed only here
+    from robot_finetune.robot.description import load_urdf  # xacro is needed only here
 
     publisher = "robot_state_publisher"
     config = ("-d", str(share_path("config", "finetune.rviz")))

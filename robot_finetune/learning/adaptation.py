@@ -55,11 +55,10 @@ def fine_tune(
     profile: RobotProfile,
     config: AdaptConfig,
     seed: int = 0,
-    updates: int | None = None,
 ) -> FineTuner:
     """Fine-tune a checkpoint on its base replay and the new one. Raises CheckpointError, ReplayError."""
     tuner = FineTuner(load_checkpoint(policy), base_replay(policy), new, profile, config.fine_tune, seed)
-    _train(tuner, config, config.updates(new.episodes) if updates is None else updates)
+    _train(tuner, config, config.updates(new.episodes))
     return tuner
 
 

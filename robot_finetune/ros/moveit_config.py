@@ -84,8 +84,13 @@ def servo_parameters(profile: RobotProfile) -> dict[str, Any]:
 def write_parameters(parameters: dict[str, Any]) -> Path:
     """A parameter file that fits a node of any name in any namespace; the caller deletes it."""
     with tempfile.NamedTemporaryFile("w", prefix="moveit_", suffix=".yaml", delete=False) as file:
-        yaml.safe_dump({"/**": {"ros__parameters": parameters}}, file)
+        file.write(parameter_text(parameters))
     return Path(file.name)
+
+
+def parameter_text(parameters: dict[str, Any]) -> str:
+    """The content of a parameter file that fits a node of any name in any namespace."""
+    return yaml.safe_dump({"/**": {"ros__parameters": parameters}})
 
 
 def _descriptions(profile: RobotProfile) -> dict[str, Any]:
