@@ -9,7 +9,7 @@ from datetime import datetime
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from robot_finetune import bringup
@@ -33,7 +33,8 @@ def start(context: LaunchContext) -> list:
 def node(spec: bringup.NodeSpec) -> Node:
     """One process of the graph."""
     typed = {key: ParameterValue(value, value_type=type(value)) for key, value in spec.parameters.items()}
-    return Node(
+    kind = LifecycleNode if spec.managed else Node
+    return kind(
         package=spec.package,
         executable=spec.executable,
         name=spec.name,

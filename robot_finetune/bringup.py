@@ -46,6 +46,9 @@ PARAMETERS = {
 MOVING = ("sim_cell", "policy")
 """Nodes that move the arm: never started again by themselves, and the graph ends with them."""
 
+UNMANAGED = ("sim_cell",)
+"""Nodes without a lifecycle; the others are also given `bring_up`."""
+
 
 @dataclass(frozen=True)
 class BringupOptions:
@@ -59,6 +62,9 @@ class BringupOptions:
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=2**31 - 1)
     train: bool = setting(True, "whether to run the trainer")
     autostart: bool = setting(True, "whether the policy starts grasping by itself, or waits for ~/start")
+    bring_up: bool = setting(
+        True, "whether our nodes configure and activate themselves; false leaves that to a lifecycle manager"
+    )
     accept_updates: bool = setting(True, "whether the policy takes new versions from the trainer")
     max_episodes: int = setting(0, "episodes after which the policy goes idle; 0: no end", low=0)
     real_time_factor: float = setting(1.0, "speed of the simulated cell; 0: as fast as it can", low=0.0, high=100.0)
@@ -85,14 +91,16 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
     for name, names in PARAMETERS.items():
         if name not in left_out:
             needed = tuple(spec.name for spec in specs if spec.name != "trainer") if name == "policy" else ()
+            managed = name not in UNMANAGED
             spec = NodeSpec(
                 name,
                 name,
                 parameter_files=(share_path("config", f"{name}.yaml"), *extra),
-                parameters={key: values[key] for key in names},
+                parameters={key: values[key] for key in (*names, *(("bring_up",) if managed else ()))},
                 respawn=name not in MOVING,
                 required=name in MOVING,
                 needs=needed,
+                managed=managed,
             )
             specs.append(spec)
     specs += robot_nodes(profile, Path(values["out"]), options.rviz)

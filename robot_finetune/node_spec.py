@@ -17,6 +17,7 @@ class NodeSpec:
 
     parameters: those that differ from `parameter_files`. needs: nodes that it waits for when it works.
     respawn: started again when it dies; never so for what moves an arm. required: the graph ends with it.
+    managed: a lifecycle node.
     """
 
     name: str
@@ -30,6 +31,7 @@ class NodeSpec:
     respawn: bool = False
     required: bool = False
     needs: tuple[str, ...] = ()
+    managed: bool = False
 
     def ros_arguments(self) -> list[str]:
         """The command line after the executable, as launch_ros would write it."""

@@ -42,8 +42,8 @@ def _rviz(profile: RobotProfile) -> list[NodeSpec]:
     from robot_finetune.robot.description import load_urdf  # xacro is needed only here
 
     publisher = "robot_state_publisher"
-    config = ("-d", str(share_path("config", "finetune.rviz")))
+    arguments = ("-d", str(share_path("config", "finetune.rviz")), "-f", profile.base_frame)
     return [
         NodeSpec(publisher, publisher, publisher, parameters={"robot_description": load_urdf(profile)}),
-        NodeSpec("rviz2", "rviz2", "rviz2", arguments=config),
+        NodeSpec("rviz2", "rviz2", "rviz2", arguments=arguments),
     ]

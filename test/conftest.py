@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from cell_graph import cell  # noqa: F401 - a fixture
+from managed import manage  # noqa: F401 - a fixture
 
 from robot_finetune.ros.environment import executable, node_environment, unused_domain
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -25,12 +24,13 @@ from robot_finetune.perception.image_source import SourceReader
 from robot_finetune.perception.preprocess import preprocess
 from robot_finetune.perception.rectification import Rectification
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
+from robot_finetune.ros.diagnostics import Health, Level
 from robot_finetune.ros.image_statistics import ImageStatistics
 from robot_finetune.ros.images import camera_info, compressed_to_rgb, image_to_rgb, numpy_to_image
-from robot_finetune.ros.parameters import declare_parameters
+from robot_finetune.ros.managed_node import ManagedNode, run_managed_node
+from robot_finetune.ros.parameters import read_parameters
 from robot_finetune.ros.qos import SENSOR
-from robot_finetune.ros.spin import RCLError, run_node
+from robot_finetune.ros.spin import RCLError
 
 KINDS = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}
 """camera.transport by the type of the driver's topic."""
@@ -47,16 +47,15 @@ class CameraParameters:
     )
 
 
-class CameraNode(Node):
+class CameraNode(ManagedNode):
     """Preprocesses each image as it arrives; says so when none does, or when the camera changes its exposure."""
 
-    def __init__(self) -> None:
-        super().__init__("camera")
-        self._config = declare_parameters(self, CameraParameters)
+    NAME, PARAMETERS = "camera", CameraParameters
+    HEALTH_PERIOD = 0.5
+
+    def configure(self) -> None:
+        self._config = read_parameters(self, CameraParameters)
         self._camera = load_robot(self._config.robot).camera
-        self._statistics = ImageStatistics()
-        self._brightness = BrightnessWatch(self._config.brightness_tolerance)
-        self._error = ""
         self._lock = threading.Lock()  # between the reader's thread and the callbacks
         self._rectification: Rectification | None = None
         self._calibration: CameraInfo | None = None
@@ -68,16 +67,23 @@ class CameraNode(Node):
             self._topic = self._camera.source
             self._info = camera_info(CameraModel.from_config(self._camera), self._camera.optical_frame)
             self._infos = self.create_publisher(CameraInfo, "camera_info", SENSOR)
-            self._reader = SourceReader(self._camera, self._on_source)
+            self.at_close(self.deactivate)
         else:
             compressed = self._camera.transport == "compressed"
             kind, self._decode = (CompressedImage, compressed_to_rgb) if compressed else (Image, image_to_rgb)
-            self._topic = self.create_subscription(kind, "image_raw", self._on_image, SENSOR).topic_name
+            on_image = self.while_active(self._on_image)
+            self._topic = self.create_subscription(kind, "image_raw", on_image, SENSOR).topic_name
             if self._camera.rectify:
                 self._info_topic = self.create_subscription(CameraInfo, "camera_info", self._on_info, SENSOR).topic_name
-        self._diagnostics = Diagnostics(self, self._health, period=0.5)
 
-    def close(self) -> None:
+    def activate(self) -> None:
+        self._statistics = ImageStatistics()
+        self._brightness = BrightnessWatch(self._config.brightness_tolerance)
+        self._error = ""
+        if self._camera.source:
+            self._reader = SourceReader(self._camera, self.while_active(self._on_source))
+
+    def deactivate(self) -> None:
         """Let go of the camera."""
         if self._reader is not None:
             self._reader.close()
@@ -131,7 +137,7 @@ class CameraNode(Node):
         self._observations.publish(numpy_to_image(seen, "rgb8", header.stamp, header.frame_id))
         self._brightness.add(seen)
 
-    def _health(self) -> Health:
+    def health(self) -> Health:
         with self._lock:
             values = self._statistics.values()
         error = (self._reader.error if self._reader else "") or self._error or self._silence()
@@ -164,4 +170,4 @@ class CameraNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is stopped. Returns the exit code."""
-    return run_node(CameraNode, args)
+    return run_managed_node(CameraNode, args)

@@ -14,18 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rclpy.node import Node
-
 from robot_finetune.config import setting
 from robot_finetune.data.episode_log import SUFFIX, EpisodeLogError, episode_path, remove_leftovers, write_episode
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.msg import EpisodeSummary, GraspOutcome, PolicyStep
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.conversions import message_to_outcome, message_to_step
-from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
-from robot_finetune.ros.parameters import declare_parameters
+from robot_finetune.ros.diagnostics import Health, Level
+from robot_finetune.ros.managed_node import ManagedNode, run_managed_node
+from robot_finetune.ros.parameters import read_parameters
 from robot_finetune.ros.qos import EPISODE, STEP
-from robot_finetune.ros.spin import run_node
 from robot_finetune.types import Episode
 
 OPEN_EPISODES = 32
@@ -55,12 +53,16 @@ class _Collected:
         return self.outcome is not None and len(self.steps) >= self.outcome.steps
 
 
-class EpisodeLoggerNode(Node):
-    """Collects messages on the executor's thread, writes files in a worker thread."""
+class EpisodeLoggerNode(ManagedNode):
+    """Collects messages on the executor's thread, writes files in a worker thread.
 
-    def __init__(self) -> None:
-        super().__init__("episode_logger")
-        self._config = declare_parameters(self, EpisodeLoggerParameters)
+    Inactive it goes on collecting, and writes that when it is active again or closed.
+    """
+
+    NAME, PARAMETERS = "episode_logger", EpisodeLoggerParameters
+
+    def configure(self) -> None:
+        self._config = read_parameters(self, EpisodeLoggerParameters)
         self._joints = list(load_robot(self._config.robot).joints)
         self._folder = Path(self._config.out).expanduser().absolute() / EPISODES
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -73,26 +75,27 @@ class EpisodeLoggerNode(Node):
         self._summaries = self.create_publisher(EpisodeSummary, "episode_summary", EPISODE)
         self.create_subscription(PolicyStep, "policy_step", self._on_step, STEP)
         self.create_subscription(GraspOutcome, "grasp_outcome", self._on_outcome, EPISODE)
-        self._diagnostics = Diagnostics(self, self._health)
-        self._writer = threading.Thread(target=self._write, daemon=True)
-        self._writer.start()
+        self.start_thread(self._write, self._end_writing)
         self.get_logger().info(f"{self._total} episodes in {self._folder}")
 
-    def close(self) -> None:
+    def activate(self) -> None:
+        self._hand_over()
+
+    def _end_writing(self) -> None:
         """Write what is complete, unless the disk refuses it."""
+        self._hand_over()
         self._closing.set()
         self._complete.put(None)
-        self._writer.join(timeout=5.0)
 
     def _on_step(self, message: PolicyStep) -> None:
-        collected = self._collected(message.episode_id)
-        collected.steps[message.step] = message
-        self._hand_over(message.episode_id, collected)
+        self._collected(message.episode_id).steps[message.step] = message
+        if self.active:
+            self._hand_over()
 
     def _on_outcome(self, message: GraspOutcome) -> None:
-        collected = self._collected(message.episode_id)
-        collected.outcome = message
-        self._hand_over(message.episode_id, collected)
+        self._collected(message.episode_id).outcome = message
+        if self.active:
+            self._hand_over()
 
     def _collected(self, episode_id: str) -> _Collected:
         collected = self._open.setdefault(episode_id, _Collected())
@@ -105,8 +108,9 @@ class EpisodeLoggerNode(Node):
                 )
         return collected
 
-    def _hand_over(self, episode_id: str, collected: _Collected) -> None:
-        if collected.complete:
+    def _hand_over(self) -> None:
+        """Give the writer what is complete."""
+        for episode_id in [episode_id for episode_id, collected in self._open.items() if collected.complete]:
             self._complete.put(self._open.pop(episode_id))
 
     def _write(self) -> None:
@@ -171,11 +175,11 @@ class EpisodeLoggerNode(Node):
         summary.header.stamp = self.get_clock().now().to_msg()
         self._summaries.publish(summary)
 
-    def _health(self) -> Health:
+    def health(self) -> Health:
         values = {"episodes": self._total, "waiting": self._complete.qsize(), "folder": self._folder}
         values["free_gb"] = f"{shutil.disk_usage(self._folder).free / 1e9:.1f}"
         return Health(Level.ERROR if self._error else Level.OK, self._error or "ok", values)
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    return run_node(EpisodeLoggerNode, args)
+    return run_managed_node(EpisodeLoggerNode, args)

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 
 from robot_finetune.config import setting
@@ -17,11 +16,11 @@ from robot_finetune.perception.grasp_success import GraspDetector, GraspDetector
 from robot_finetune.robot.interfaces import Frame, GraspEvidence, RobotError
 from robot_finetune.robot.profile import GripperConfig, load_robot
 from robot_finetune.ros.conversions import outcome_to_message, to_seconds
-from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
+from robot_finetune.ros.diagnostics import Health, Level
 from robot_finetune.ros.images import image_to_rgb
-from robot_finetune.ros.parameters import declare_parameters
+from robot_finetune.ros.managed_node import ManagedNode, run_managed_node
+from robot_finetune.ros.parameters import read_parameters
 from robot_finetune.ros.qos import EPISODE, SENSOR
-from robot_finetune.ros.spin import run_node
 
 IMAGES = ("before", "after_lift", "after_drop")
 FRAMES = 30
@@ -77,12 +76,13 @@ class _Episode:
     last: PolicyStatus | None = None
 
 
-class GraspDetectorNode(Node):
+class GraspDetectorNode(ManagedNode):
     """Collects the evidence of the running episode; judges it when the phase after_drop has its image."""
 
-    def __init__(self) -> None:
-        super().__init__("grasp_detector")
-        self._config = declare_parameters(self, GraspDetectorParameters)
+    NAME, PARAMETERS = "grasp_detector", GraspDetectorParameters
+
+    def configure(self) -> None:
+        self._config = read_parameters(self, GraspDetectorParameters)
         profile = load_robot(self._config.robot)
         self._gripper_joint = profile.gripper.joint
         self._detect = GraspDetector(profile, self._config.detector)
@@ -94,10 +94,13 @@ class GraspDetectorNode(Node):
         self._received = {"images": 0, "joint_states": 0}
         self._error = ""
         self._outcomes = self.create_publisher(GraspOutcome, "grasp_outcome", EPISODE)
-        self.create_subscription(PolicyStatus, "policy_status", self._on_status, EPISODE)
+        self.create_subscription(PolicyStatus, "policy_status", self.while_active(self._on_status), EPISODE)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
         self.create_subscription(Image, "image_raw", self._on_image, SENSOR)
-        self._diagnostics = Diagnostics(self, self._health)
+
+    def deactivate(self) -> None:
+        """Forget the running episode: its next phases are not heard."""
+        self._episodes.clear()
 
     def _on_joint_states(self, message: JointState) -> None:
         if self._gripper_joint in message.name:
@@ -171,7 +174,7 @@ class GraspDetectorNode(Node):
         context = {name: getattr(status, name) for name in names}
         self._outcomes.publish(outcome_to_message(outcome, status.header.stamp, **context))
 
-    def _health(self) -> Health:
+    def health(self) -> Health:
         judged = {"judged": self._count, "successes": self._successes, "contradictions": self._contradictions}
         level = Level.ERROR if self._error else Level.OK
         return Health(level, self._error or "ok", judged | self._received)
@@ -179,4 +182,4 @@ class GraspDetectorNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is stopped. Returns the exit code."""
-    return run_node(GraspDetectorNode, args)
+    return run_managed_node(GraspDetectorNode, args)

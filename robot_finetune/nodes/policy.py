@@ -7,8 +7,6 @@ loaded and probed in another.
 from __future__ import annotations
 
 import queue
-import secrets
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,7 +15,6 @@ from dataclasses import dataclass
 import rclpy
 import torch
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
@@ -29,17 +26,18 @@ from robot_finetune.msg import EpisodeSummary, ModelUpdate
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.robot.run_control import ERROR, STOPPED, RequestRefused, RunControl
+from robot_finetune.robot.run_control import ERROR, IDLE, STOPPED, RequestRefused, RunControl
 from robot_finetune.robot.safety import EmergencyStop
-from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
+from robot_finetune.ros.diagnostics import Health, Level
 from robot_finetune.ros.emergency_signal import watch_emergency_stop
-from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge
-from robot_finetune.ros.parameters import declare_parameters, read_parameters
+from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge, new_episode_id
+from robot_finetune.ros.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
+from robot_finetune.ros.moveit_arm import MoveItArm
+from robot_finetune.ros.parameters import read_parameters
 from robot_finetune.ros.qos import LATCHED
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
-from robot_finetune.ros.spin import fail, run_node
-
-MUTABLE = ("variation", "mode", "accept_updates", "max_episodes")
+from robot_finetune.ros.spin import START_ERRORS, fail
+from robot_finetune.ros.workspace_marker import workspace_shower
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,20 @@ class PolicyParameters:
     actions: PolicyConfig = setting(PolicyConfig)
 
 
-class PolicyNode(Node):
+class PolicyNode(ManagedNode):
     """Runs episodes while its state is running; see RunControl for the services."""
 
+    NAME, PARAMETERS = "policy", PolicyParameters
+    MUTABLE = ("variation", "mode", "accept_updates", "max_episodes")
+    ERRORS = (*START_ERRORS, CheckpointError)
+
     def __init__(self) -> None:
-        super().__init__("policy")
-        self._config = parameters = declare_parameters(self, PolicyParameters, MUTABLE)
-        resolve("variations", parameters.variation)
+        super().__init__()
         self.add_on_set_parameters_callback(self._check_parameters)
+
+    def configure(self) -> None:
+        self._config = parameters = read_parameters(self, PolicyParameters)
+        resolve("variations", parameters.variation)
         profile = load_robot(parameters.robot)
         torch.set_num_threads(1)
         checkpoint = load_checkpoint(parameters.policy or share_path("models", "base"))
@@ -87,7 +91,10 @@ class PolicyNode(Node):
         self._policy = SwitchingPolicy(QPolicy(checkpoint, profile, parameters.actions, parameters.seed))
         stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
-        self._robot = stop.guard(ros_robot(self, profile, self._control.check))
+        robot = ros_robot(self, profile, self._control.check)
+        if isinstance(robot.arm, MoveItArm):
+            self.at_close(robot.arm.close)
+        self._robot = stop.guard(robot)
         watch_emergency_stop(self, profile.emergency_stop, self._control.emergency_stop, lambda: stop.tripped)
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
@@ -97,28 +104,28 @@ class PolicyNode(Node):
         self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._publisher, config)
         self._updates: queue.SimpleQueue[ModelUpdate | None] = queue.SimpleQueue()
         self.create_subscription(ModelUpdate, "model_update", self._updates.put, LATCHED)
-        for name in ("start", "stop", "pause", "emergency_stop", "reset_emergency_stop"):
+        self._offer("start", self._start)
+        for name in ("stop", "pause", "emergency_stop", "reset_emergency_stop"):
             self._offer(name, getattr(self._control, name))
         self._offer("rollback", self._rollback)
-        self._diagnostics = Diagnostics(self, self._health)
+        workspace_shower(self)(profile)
         self._previous = ""  # the episode whose summary has not been seen yet
         self._ready = False
         self._episodes = self._failures = 0
-        self._threads = [
-            threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in (self._work, self._load)
-        ]
-        self._publish_state()
-        if parameters.autostart:
-            self._control.start()
-        for thread in self._threads:
-            thread.start()
+        self.start_thread(lambda: self._guarded(self._load), lambda: self._updates.put(None))
+        self.start_thread(lambda: self._guarded(self._work), self._control.close)
 
-    def close(self) -> None:
-        """End the threads."""
-        self._control.close()
-        self._updates.put(None)
-        for thread in self._threads:
-            thread.join(timeout=5.0)
+    def activate(self) -> None:
+        self._control.ready()
+        if self._config.autostart and self._control.state == IDLE:
+            self._control.start()
+
+    def deactivate(self) -> None:
+        """As ~/stop does; an arm that does not answer is no reason to stay active."""
+        try:
+            self._control.stop("stopped: the node is inactive")
+        except RobotError as error:
+            self.get_logger().error(str(error))
 
     # Worker threads
 
@@ -219,6 +226,11 @@ class PolicyNode(Node):
 
         self.create_service(Trigger, f"~/{name}", handle)
 
+    def _start(self) -> None:
+        if not self.active:
+            raise RequestRefused(NOT_ACTIVE)
+        self._control.start()
+
     def _rollback(self) -> None:
         version = self._policy.rollback()
         self._control.hint(f"version {version} acts again from the next episode on; the later ones are not taken back")
@@ -226,21 +238,12 @@ class PolicyNode(Node):
     def _publish_state(self) -> None:
         self._publisher.describe(state=self._control.state, message=self._control.message)
 
-    def _health(self) -> Health:
+    def health(self) -> Health:
         level = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.OK)
-        values = {
-            "state": self._control.state,
-            "version": self._policy.version,
-            "decision_ms": f"{self._policy.decision_ms:.1f}",
-        }
+        values = {"state": self._control.state, "version": self._policy.version}
+        values["decision_ms"] = f"{self._policy.decision_ms:.1f}"
         return Health(level, self._control.message or self._control.state, values)
 
 
-def new_episode_id() -> str:
-    """An id that no other episode has, even after a restart; ids sort by time (UTC)."""
-    now = time.time()
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}-{secrets.token_hex(2)}"
-
-
 def main(args: Sequence[str] | None = None) -> int:
-    return run_node(PolicyNode, args, errors=(CheckpointError,))
+    return run_managed_node(PolicyNode, args)

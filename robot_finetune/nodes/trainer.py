@@ -17,7 +17,6 @@ from pathlib import Path
 import rclpy
 import torch
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from robot_finetune.config import setting, share_path
@@ -26,13 +25,16 @@ from robot_finetune.learning.checkpoint import CheckpointError
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
 from robot_finetune.msg import ModelUpdate, TrainerStatus
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.diagnostics import Diagnostics, Health, Level
-from robot_finetune.ros.parameters import declare_parameters
+from robot_finetune.ros.diagnostics import Health, Level
+from robot_finetune.ros.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
+from robot_finetune.ros.parameters import read_parameters
 from robot_finetune.ros.qos import LATCHED
-from robot_finetune.ros.spin import fail, run_node
+from robot_finetune.ros.spin import START_ERRORS, fail
 
 NICENESS = 10
-STARTING, WAITING, TRAINING, ERROR = "starting", "waiting_for_data", "training", "error"
+PATIENCE = 10.0
+"""Wall seconds in which a gradient step has ended and everything is saved."""
+INACTIVE, WAITING, TRAINING, ERROR = "inactive", "waiting_for_data", "training", "error"
 
 
 @dataclass(frozen=True)
@@ -47,32 +49,43 @@ class TrainerParameters:
     training: TrainerConfig = setting(TrainerConfig)
 
 
-class TrainerNode(Node):
+class TrainerNode(ManagedNode):
     """Trains in a worker thread; the executor's thread publishes TrainerStatus once a second."""
 
-    def __init__(self) -> None:
-        super().__init__("trainer")
-        self._config = declare_parameters(self, TrainerParameters)
-        self._profile = load_robot(self._config.robot)
-        self._status = TrainerStatus(state=STARTING)
-        self._trainer: Trainer | None = None
-        self._rate_from = (time.monotonic(), 0)
+    NAME, PARAMETERS = "trainer", TrainerParameters
+    ERRORS = (*START_ERRORS, CheckpointError, ReplayError)
+
+    def configure(self) -> None:
+        self._config = config = read_parameters(self, TrainerParameters)
+        policy = Path(config.policy or share_path("models", "base")).expanduser()
+        out = Path(config.out).expanduser().absolute()
+        self._trainer = Trainer(policy, out, load_robot(config.robot), config.training, config.seed)
+        self._resumed = self._trainer.newest
+        self._status = TrainerStatus(state=INACTIVE)
+        self._rate_from = (time.monotonic(), self._trainer.updates)
+        self._looked = -config.poll_period
+        self._step = threading.Lock()
         self._publish_asked = threading.Event()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._statuses = self.create_publisher(TrainerStatus, "trainer_status", LATCHED)
         self._versions = self.create_publisher(ModelUpdate, "model_update", LATCHED)
         self.create_service(Trigger, "~/publish", self._on_publish)
         self.create_timer(1.0, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._diagnostics = Diagnostics(self, self._health)
-        self._worker = threading.Thread(target=self._guarded, daemon=True)
-        self._worker.start()
+        self.start_thread(self._guarded, self._end_work, PATIENCE)
 
-    def close(self) -> None:
-        """End the worker; it saves its state first."""
-        self._closing = True
+    def activate(self) -> None:
         self._wake.set()
-        self._worker.join(timeout=10.0)
+
+    def deactivate(self) -> None:
+        """Wait for the end of the gradient step that is under way."""
+        if self._step.acquire(timeout=PATIENCE):
+            self._step.release()
+
+    def _end_work(self) -> None:
+        """End the worker; it saves its state first."""
+        self._closing.set()
+        self._wake.set()
 
     def _guarded(self) -> None:
         try:
@@ -90,29 +103,33 @@ class TrainerNode(Node):
             fail(self, f"trainer: {message}")
 
     def _work(self) -> None:
-        config = self._config
-        policy = Path(config.policy or share_path("models", "base")).expanduser()
-        trainer = Trainer(policy, Path(config.out).expanduser().absolute(), self._profile, config.training, config.seed)
-        self._trainer, self._rate_from = trainer, (time.monotonic(), trainer.updates)
-        if trainer.newest:
-            self._announce(trainer.newest)
-        looked = -config.poll_period
-        while not self._closing:
-            if time.monotonic() - looked >= config.poll_period:
-                looked = time.monotonic()
-                trainer.collect()
-                self._report_rejected(trainer)
-            if self._publish_asked.is_set():
-                self._publish_asked.clear()
-                self._announce(trainer.publish() or trainer.newest)
-            self._status.message = trainer.waiting
-            self._status.state = WAITING if trainer.waiting else TRAINING
-            if trainer.waiting:
-                self._wake.wait(config.poll_period)
+        while not self._closing.is_set():
+            with self._step:
+                if self.active:
+                    self._train()
+                else:
+                    self._status.state, self._status.message = INACTIVE, ""
+            if self._status.state != TRAINING:
+                self._wake.wait(self._config.poll_period)
                 self._wake.clear()
-            else:
-                self._announce(trainer.update())
-        trainer.save()
+        self._trainer.save()
+
+    def _train(self) -> None:
+        """Look for episodes and publish, if it is time to; then one gradient step, if one is due."""
+        trainer = self._trainer
+        resumed, self._resumed = self._resumed, None
+        self._announce(resumed)
+        if time.monotonic() - self._looked >= self._config.poll_period:
+            self._looked = time.monotonic()
+            trainer.collect()
+            self._report_rejected(trainer)
+        if self._publish_asked.is_set():
+            self._publish_asked.clear()
+            self._announce(trainer.publish() or trainer.newest)
+        self._status.message = trainer.waiting
+        self._status.state = WAITING if trainer.waiting else TRAINING
+        if not trainer.waiting:
+            self._announce(trainer.update())
 
     def _announce(self, version: PublishedVersion | None) -> None:
         if version is None:
@@ -136,6 +153,9 @@ class TrainerNode(Node):
 
     def _on_publish(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Announce the present weights as a version, after the gradient step that is under way."""
+        if not self.active:
+            response.success, response.message = False, NOT_ACTIVE
+            return response
         self._publish_asked.set()
         self._wake.set()
         response.success, response.message = True, "announced on model_update as soon as it is written"
@@ -143,16 +163,15 @@ class TrainerNode(Node):
 
     def _publish_status(self) -> None:
         status, trainer = self._status, self._trainer
-        if trainer is not None:
-            since, updates = self._rate_from
-            self._rate_from = (time.monotonic(), trainer.updates)
-            status.updates_per_second = (trainer.updates - updates) / max(1e-3, time.monotonic() - since)
-            status.version, status.grasps, status.updates = trainer.version, trainer.grasps, trainer.updates
-            status.loss, status.mean_q = trainer.loss, trainer.mean_q
+        since, updates = self._rate_from
+        self._rate_from = (time.monotonic(), trainer.updates)
+        status.updates_per_second = (trainer.updates - updates) / max(1e-3, time.monotonic() - since)
+        status.version, status.grasps, status.updates = trainer.version, trainer.grasps, trainer.updates
+        status.loss, status.mean_q = trainer.loss, trainer.mean_q
         status.header.stamp = self.get_clock().now().to_msg()
         self._statuses.publish(status)
 
-    def _health(self) -> Health:
+    def health(self) -> Health:
         status = self._status
         values = {"state": status.state, "version": status.version, "grasps": status.grasps, "updates": status.updates}
         values["updates_per_second"] = f"{status.updates_per_second:.1f}"
@@ -162,4 +181,4 @@ class TrainerNode(Node):
 def main(args: Sequence[str] | None = None) -> int:
     os.nice(NICENESS)
     torch.set_num_threads(1)
-    return run_node(TrainerNode, args)
+    return run_managed_node(TrainerNode, args)

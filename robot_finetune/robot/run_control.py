@@ -9,6 +9,7 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.safety import EmergencyStop
 
 IDLE, RUNNING, PAUSED, STOPPED, ERROR = "idle", "running", "paused", "stopped", "error"
+EMERGENCY = "emergency stop; call ~/reset_emergency_stop when it is safe, then ~/start"
 
 
 class RequestRefused(RuntimeError):
@@ -39,6 +40,10 @@ class RunControl:
         """Why the state is what it is, or a hint, in one line."""
         return self._message
 
+    def ready(self) -> None:
+        """Wait for `start`, whatever was before; a latched emergency stop stays latched."""
+        self._set(*((STOPPED, EMERGENCY) if self._emergency else (IDLE, "")))
+
     def start(self) -> None:
         """Run, or go on. Raises RequestRefused while an emergency stop is latched."""
         if self._emergency:
@@ -52,14 +57,14 @@ class RunControl:
             raise RequestRefused(f"nothing to pause: the state is {self._state}")
         self._set(PAUSED, "paused by the operator; ~/start goes on")
 
-    def stop(self) -> None:
+    def stop(self, message: str = "stopped by the operator; ~/start goes on") -> None:
         """Stop the arm where it is and discard the running episode. Raises RobotError if the arm does not answer."""
-        self._halt("stopped by the operator; ~/start goes on")
+        self._halt(message)
 
     def emergency_stop(self) -> None:
         """Like `stop`, and refuse to start until `reset_emergency_stop`."""
         self._emergency = True
-        self._halt("emergency stop; call ~/reset_emergency_stop when it is safe, then ~/start")
+        self._halt(EMERGENCY)
 
     def reset_emergency_stop(self) -> None:
         """Allow `start` again. Raises RequestRefused if no emergency stop is latched."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
+import time
 from collections import OrderedDict
 from typing import Any
 
@@ -19,6 +21,12 @@ from robot_finetune.types import GraspOutcome, Step
 
 REMEMBERED = 64
 """Episodes whose messages are kept for a waiter."""
+
+
+def new_episode_id() -> str:
+    """An id that no other episode has, even after a restart; ids sort by time (UTC)."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}-{secrets.token_hex(2)}"
 
 
 class MessagesByEpisode:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -26,10 +26,13 @@ T = TypeVar("T")
 _UNBOUNDED = 1e308
 
 
-def declare_parameters(node: Node, cls: type[T], mutable: Sequence[str] = ()) -> T:
+def declare_parameters(
+    node: Node, cls: type[T], mutable: Sequence[str] = (), configured: Callable[[], bool] | None = None
+) -> T:
     """Declare one parameter for each field of `cls` and return the configuration that files and command line give.
 
     mutable: names that may be set while the node runs (checked as at the start); all others are read-only.
+    configured: of a managed node; as long as it is not, the others may be set too.
     Raises ConfigError, with the node, the parameter, its value and what is allowed.
     """
     where = f"parameters of {node.get_fully_qualified_name()}"
@@ -41,10 +44,20 @@ def declare_parameters(node: Node, cls: type[T], mutable: Sequence[str] = ()) ->
     config = from_mapping(cls, given, where)
     values = to_mapping(config)
     for name, field, kind in _leaves(cls):
-        descriptor = _descriptor(name, field, kind, read_only=name not in mutable)
+        descriptor = _descriptor(name, field, kind, read_only=configured is None and name not in mutable)
         node.declare_parameter(name, _look_up(values, name), descriptor, ignore_override=True)
-    if mutable:
-        node.add_on_set_parameters_callback(lambda parameters: _check(node, cls, parameters))
+
+    fixed = {name for name, _, _ in _leaves(cls)} - set(mutable)
+
+    def check(parameters: list[Parameter[Any]]) -> SetParametersResult:
+        refused = [parameter.name for parameter in parameters if parameter.name in fixed]
+        if refused and configured is not None and configured():
+            cure = f"clean the node up first: ros2 lifecycle set {node.get_fully_qualified_name()} cleanup"
+            return SetParametersResult(successful=False, reason=f"{refused[0]} is read by configure; {cure}")
+        return _check(node, cls, parameters)
+
+    if mutable or configured is not None:
+        node.add_on_set_parameters_callback(check)
     return config
 
 

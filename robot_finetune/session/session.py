@@ -117,7 +117,7 @@ class Session:
         missing = [f"{topic} (of {source})" for topic, source in topics.items() if not node.count_publishers(topic)]
         if monitor.policy is None:
             missing.append("policy_status (of policy)")
-        if self._trains and (monitor.trainer is None or monitor.trainer.state == "starting"):
+        if self._trains and (monitor.trainer is None or monitor.trainer.state == "inactive"):
             missing.append("trainer that has read its base")
         return missing
 

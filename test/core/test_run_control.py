@@ -46,6 +46,17 @@ def test_an_emergency_stop_must_be_reset_before_a_start(control):
     control.check()
 
 
+def test_an_emergency_stop_stays_latched_when_the_node_is_activated_again(control):
+    control.emergency_stop()
+    control.stop("stopped: the node is inactive")
+    control.ready()
+    assert control.state == "stopped" and "reset_emergency_stop" in control.message
+    control.reset_emergency_stop()
+    control.stop()
+    control.ready()
+    assert (control.state, control.message) == ("idle", "")
+
+
 def test_what_the_worker_finds_does_not_override_the_operator(control):
     control.start()
     control.stop()

@@ -75,13 +75,17 @@ class Node:
     emulate_tty: bool
 
 
+class LifecycleNode(Node):
+    """Its transitions are launch's to ask for."""
+
+
 def modules() -> dict[str, types.ModuleType]:
     """The stand-in as modules, by the names that launch files import."""
     contents = {
         "launch": (LaunchContext, LaunchDescription),
         "launch.actions": (DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown),
         "launch_ros": (),
-        "launch_ros.actions": (Node,),
+        "launch_ros.actions": (LifecycleNode, Node),
         "launch_ros.parameter_descriptions": (ParameterValue,),
     }
     made = {}

@@ -8,6 +8,7 @@ import yaml
 
 from robot_finetune.bringup import BringupOptions, node_graph
 from robot_finetune.config import from_mapping, share_path, to_mapping
+from robot_finetune.ros.managed_node import ManagedParameters
 
 NODES = {
     "camera": "CameraParameters",
@@ -45,5 +46,6 @@ def test_the_file_says_what_the_defaults_are(node):
 def test_the_graph_sets_only_parameters_that_the_nodes_have():
     for spec in node_graph(BringupOptions()):
         names = {field.name for field in dataclasses.fields(parameters_of(spec.name))}
-        assert set(spec.parameters) <= names | {"use_sim_time"}, spec.name
+        of_managed = {field.name for field in dataclasses.fields(ManagedParameters)} if spec.managed else set()
+        assert set(spec.parameters) <= names | of_managed | {"use_sim_time"}, spec.name
         assert all(file.is_file() for file in spec.parameter_files)

@@ -45,13 +45,13 @@ def of_kind(actions, name):
     [
         {},
         {"variation": "offset_gripper_10cm", "real_time_factor": "0", "train": "false", "namespace": "left"},
-        {"mode": "evaluate", "max_episodes": "7", "autostart": "false", "seed": "3"},
+        {"mode": "evaluate", "max_episodes": "7", "autostart": "false", "seed": "3", "bring_up": "false"},
     ],
 )
 def test_launch_starts_the_graph_of_bringup(launch_file, values):
     _, actions = launch_file("finetune.launch.py", **values)
     graph = bringup.node_graph(bringup.parse_options(values))
-    nodes = of_kind(actions, "Node")
+    nodes = [action for action in actions if type(action).__name__ in ("Node", "LifecycleNode")]
     assert [node.name for node in nodes] == [spec.name for spec in graph]
     for node, spec in zip(nodes, graph, strict=True):
         *files, typed = node.parameters
@@ -60,6 +60,8 @@ def test_launch_starts_the_graph_of_bringup(launch_file, values):
         assert {key: item.value for key, item in typed.items()} == spec.parameters
         assert node.respawn == spec.respawn and bool(node.on_exit) == spec.required
         assert node.remappings == list(spec.remappings)
+        assert (type(node).__name__ == "LifecycleNode") == spec.managed == ("bring_up" in spec.parameters)
+    assert {spec.name for spec in graph if not spec.managed} == {"sim_cell"}
 
 
 def test_every_option_is_a_described_launch_argument(launch_file):
@@ -125,6 +127,17 @@ def test_a_camera_driver_of_the_profile_is_started(tmp_path):
     assert dict(driver.remappings)["image_raw"] == "camera/image_raw"
     with pytest.raises(ConfigError, match="install the package usb_cam"):
         node_command(driver)
+
+
+def test_rviz_shows_the_cell_in_the_robots_base_frame(tmp_path):
+    arm = {**to_mapping(RobotProfile()), "name": "arm", "base_frame": "world"}
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
+    options = bringup.BringupOptions(robot=str(tmp_path / "arm.yaml"), rviz=True)
+    (rviz,) = [spec for spec in bringup.node_graph(options) if spec.name == "rviz2"]
+    assert not rviz.managed and rviz.arguments[2:] == ("-f", "world")
+    displays = yaml.safe_load(Path(rviz.arguments[1]).read_text())["Visualization Manager"]["Displays"]
+    shown = {group["Value"] for display in displays for key, group in display.items() if key.endswith("Topic")}
+    assert shown == {"robot_description", "workspace_box", "image_raw", "observation"}
 
 
 def test_arguments_reach_ros_with_their_types():

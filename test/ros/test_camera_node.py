@@ -139,7 +139,7 @@ def test_images_are_rectified_by_the_drivers_camera_info(spawn_node, ros, health
     ros.wait_until(lambda: driver.publish(message) or health().level == DiagnosticStatus.OK, "good health")
 
 
-def test_a_folder_of_images_is_a_camera(spawn_node, ros, health, profile_file, tmp_path):
+def test_a_folder_of_images_is_a_camera(spawn_node, ros, manage, health, profile_file, tmp_path):
     folder = tmp_path / "images"
     _, path = profile_file(source=str(folder))
     process = spawn_node("camera", {"robot": path})
@@ -154,6 +154,14 @@ def test_a_folder_of_images_is_a_camera(spawn_node, ros, health, profile_file, t
     assert full[0].header.frame_id == infos[0].header.frame_id == "camera_optical_frame"
     assert infos[0].k[0] == 600.0 and full[0].header.stamp.sec > 0
     ros.wait_until(lambda: health().level == DiagnosticStatus.OK, "good health")
+    node = manage("camera")
+    node.go("deactivate")
+    node.rest()
+    observations.clear()
+    node.rest()
+    assert not observations
+    node.go("activate")
+    ros.wait_until(lambda: observations, "images of the active camera")
     assert process.stop() == 0
 
 

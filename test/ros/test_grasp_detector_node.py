@@ -136,3 +136,17 @@ def test_without_the_gripper_joint_it_does_not_guess(spawn_node, ros, recorded):
     reason = "episode e1 is not judged: no joint state of left_finger_joint"
     stage.wait_for(lambda: reason in process.output, phases, "the reason")
     assert not stage.outcomes
+
+
+def test_inactive_it_judges_nothing(spawn_node, ros, manage, recorded):
+    phases, _ = recorded
+    node = manage("grasp_detector")
+    spawn_node("grasp_detector")
+    stage = Stage(ros)
+    node.go("deactivate")
+    stage.play(phases, "e1")
+    node.rest()
+    node.go("activate")
+    stage.play(phases, "e2")
+    stage.wait_for(lambda: stage.outcomes, phases, "an outcome")
+    assert [outcome.episode_id for outcome in stage.outcomes] == ["e2"]
