@@ -22,7 +22,7 @@ VARIATIONS = "checkerboard_backing,transparent_bottles,offset_gripper_10cm,exten
 GRASPS = 200
 SEED, EVALUATION_SEED = 9000, 70
 OURS = AdaptConfig()
-PLAIN = AugmentationConfig(brightness=0.0, contrast=0.0, color=0.0, shift=0, calibration=0.0)
+PLAIN = AugmentationConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0)
 
 
 def recipe(transfer: float = OURS.fine_tune.transfer, **bellman: Any) -> AdaptConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,8 @@ class AugmentationConfig:
     brightness: float = setting(0.08, "largest change of brightness, of full scale", low=0.0, high=0.5)
     contrast: float = setting(0.2, "largest relative change of contrast", low=0.0, high=0.9)
     color: float = setting(0.1, "largest relative change of one colour channel", low=0.0, high=0.9)
+    hue: float = setting(0.15, "largest change of all hues, of the colour circle (T2R: 0.2)", low=0.0, high=0.5)
+    saturation: float = setting(0.5, "largest relative change of saturation (T2R: 0.5)", low=0.0, high=1.0)
     shift: int = setting(1, "largest shift in either direction (DrQ)", unit="px", low=0, high=8)
     calibration: float = setting(
         0.02, "standard deviation of the error of the pose, in x and y of the tool frame (ours)", unit="m", low=0.0
@@ -35,11 +38,20 @@ def augment(image: Tensor, config: AugmentationConfig, generator: torch.Generato
         place = (corner[..., None] + torch.arange(size)).clamp(0, size - 1)
         pixel = (torch.arange(batch)[:, None, None] * size + place[:, 0, :, None]) * size + place[:, 1, None, :]
         image = image.reshape(-1, 3).index_select(0, pixel.flatten()).reshape(image.shape)
-    gain = (1 + config.contrast * uniform(batch, 1, 1, 1)) * (1 + config.color * uniform(batch, 1, 1, 3))
-    lift = 128 * (1 - gain) + 255 * config.brightness * uniform(batch, 1, 1, 1)
-    gain, lift = (part.expand(batch, 1, size, 3).reshape(batch, 1, -1) for part in (gain, lift))
-    lit = torch.addcmul(lift, image.reshape(batch, size, -1).float(), gain)
+    gain = (1 + config.contrast * uniform(batch, 1, 1)) * (1 + config.color * uniform(batch, 1, 3))
+    lift = 128 * (1 - gain) + 255 * config.brightness * uniform(batch, 1, 1)
+    turn = _color_turn(2 * math.pi * config.hue * uniform(batch), 1 + config.saturation * uniform(batch))
+    lit = torch.baddbmm(lift, image.reshape(batch, size * size, 3).float(), turn * gain)
     return lit.clamp_(0, 255).to(torch.uint8).reshape(image.shape)
+
+
+def _color_turn(hue: Tensor, saturation: Tensor) -> Tensor:
+    """Matrices (B, 3, 3), for row vectors in RGB, that turn colours about the grey axis by `hue` (B,) [rad] and scale
+    their distance from it by `saturation` (B,)."""
+    grey = torch.full((3, 3), 1 / 3)
+    across = torch.tensor([[0.0, 1.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 0.0]]) / math.sqrt(3)
+    cos, sin = ((saturation * part)[:, None, None] for part in (torch.cos(hue), torch.sin(hue)))
+    return grey + cos * (torch.eye(3) - grey) + sin * across
 
 
 def miscalibrate(batch: Batch, config: AugmentationConfig, rng: np.random.Generator) -> Batch:
