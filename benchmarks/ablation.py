@@ -25,17 +25,19 @@ OURS = AdaptConfig()
 PLAIN = AugmentationConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0)
 
 
-def recipe(transfer: float = OURS.fine_tune.transfer, **bellman: Any) -> AdaptConfig:
-    """The recipe with another transfer, or other constants of the update."""
-    return replace(OURS, fine_tune=FineTuneConfig(transfer=transfer, bellman=replace(FINE_TUNE_BELLMAN, **bellman)))
+def recipe(fine_tune: FineTuneConfig = OURS.fine_tune, **bellman: Any) -> AdaptConfig:
+    """The recipe with other settings of fine-tuning, or other constants of the update."""
+    return replace(OURS, fine_tune=replace(fine_tune, bellman=replace(FINE_TUNE_BELLMAN, **bellman)))
 
 
 QUARTER = FINE_TUNE_BELLMAN.learning_rate / 4
-PAPER = recipe(transfer=0.0, learning_rate=QUARTER, n_step=1, augmentation=PLAIN, see_gripper=0.0)
+AS_PUBLISHED = FineTuneConfig(transfer=0.0, base_weight=0.0)
+PAPER = recipe(AS_PUBLISHED, learning_rate=QUARTER, n_step=1, augmentation=PLAIN, see_gripper=0.0)
 RECIPES = {
     "ours": OURS,
     "paper": replace(PAPER, decay_from=1.0),
-    "base data as it is": recipe(transfer=0.0),
+    "fine-tuned weights alone": recipe(FineTuneConfig(base_weight=0.0)),
+    "base data as it is": recipe(FineTuneConfig(transfer=0.0)),
     "1-step targets": recipe(n_step=1),
     "no augmentation": recipe(augmentation=PLAIN),
     "no seeing of the gripper": recipe(see_gripper=0.0),
@@ -43,7 +45,7 @@ RECIPES = {
     "a rate that does not fall": replace(OURS, decay_from=1.0),
     "half the updates": replace(OURS, updates_per_grasp=OURS.updates_per_grasp / 2, min_updates=1),
     "twice the updates": replace(OURS, updates_per_grasp=OURS.updates_per_grasp * 2, max_updates=10_000),
-    "new data only": replace(OURS, fine_tune=FineTuneConfig(new_fraction=1.0)),
+    "new data only": recipe(FineTuneConfig(new_fraction=1.0)),
 }
 
 

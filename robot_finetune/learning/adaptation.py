@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,10 @@ def _train(tuner: FineTuner, config: AdaptConfig, updates: int) -> None:
 def from_scratch(
     shape: NetworkConfig, new: ReplayBuffer, profile: RobotProfile, config: AdaptConfig, seed: int, updates: int
 ) -> FineTuner:
-    """A fresh network trained on the new data alone."""
+    """A fresh network trained on the new data alone; nothing of its random start is deployed."""
+    fresh = replace(config.fine_tune, base_weight=0.0)
     nothing = ReplayBuffer(None, capacity=1, image_size=shape.image_size)
-    tuner = FineTuner(Checkpoint(build_network(shape, seed)), nothing, new, profile, config.fine_tune, seed)
+    tuner = FineTuner(Checkpoint(build_network(shape, seed)), nothing, new, profile, fresh, seed)
     _train(tuner, config, updates)
     return tuner
 

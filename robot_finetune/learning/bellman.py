@@ -28,7 +28,7 @@ class BellmanConfig:
     """Constants of the update. Sources: QT-Opt (arXiv 1806.10293) unless said otherwise."""
 
     learning_rate: float = setting(1e-3, "of Adam, before it falls (ours; QT-Opt: 4e-4)", low=1e-7, high=1.0)
-    discount: float = setting(0.95, "of the next step's value (QT-Opt: 0.9)", low=0.0, high=1.0)
+    discount: float = setting(0.9, "of the next step's value (QT-Opt's)", low=0.0, high=1.0)
     step_cost: float = setting(0.01, "taken from the target of a step that does not end the episode", low=0.0, high=0.5)
     terminal_fraction: float = setting(
         0.5, "part of a batch that is the last step of an episode, where the reward is (ours)", low=0.0, high=1.0

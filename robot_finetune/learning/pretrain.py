@@ -42,7 +42,7 @@ class PretrainConfig:
 
     scripted: int = setting(8000, "episodes of the weak scripted policy", low=1)
     updates: int = setting(2000, "gradient steps on them", low=1)
-    rounds: int = setting(20, "rounds in which the learned policy collects", low=0)
+    rounds: int = setting(28, "rounds in which the learned policy collects", low=0)
     round_episodes: int = setting(600, "exploring episodes in a round", low=1)
     round_updates: int = setting(500, "gradient steps in a round", low=1)
     batch_size: int = setting(64, "transitions a gradient step", low=2)
@@ -53,7 +53,7 @@ class PretrainConfig:
     episodes: int = setting(300, "grasps of one evaluation", low=1)
     floors_from: int = setting(12, "round from which on the floors of the scenes vary in pattern", low=0)
     randomise: float = setting(1.0, "strength of the scene randomisation", low=0.0)
-    base_replay: int = setting(5000, "episodes kept beside the base policy for fine-tuning", low=1)
+    base_replay: int = setting(4500, "episodes kept beside the base policy for fine-tuning", low=1)
     seed: int = setting(0, "of scenes, weights and batches", low=0)
     network: NetworkConfig = setting(NetworkConfig)
     bellman: BellmanConfig = setting(BellmanConfig)

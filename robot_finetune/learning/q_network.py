@@ -25,9 +25,9 @@ class NetworkConfig:
     image_size: int = setting(64, "edge of the input image", unit="px", low=16, high=512)
     stem: str = setting("own", "first layers: own, or imagenet, trained there", choices=("own", "imagenet"))
     channels: int = setting(24, "channels of the feature map", low=4, high=256)
-    patch: int = setting(6, "grid points along an edge of the action patches", low=4, high=16)
-    fine_pitch: float = setting(0.016, "grid spacing of the fine action patch", unit="m", low=0.004, high=0.1)
-    coarse_pitch: float = setting(0.045, "grid spacing of the coarse action patch", unit="m", low=0.004, high=0.1)
+    patch: int = setting(8, "grid points along an edge of the action patches", low=4, high=16)
+    fine_pitch: float = setting(0.014, "grid spacing of the fine action patch", unit="m", low=0.004, high=0.1)
+    coarse_pitch: float = setting(0.035, "grid spacing of the coarse action patch", unit="m", low=0.004, high=0.1)
     search: int = setting(
         12, "grid points along an edge of the view in which the gripper is looked for", low=4, high=32
     )

@@ -163,7 +163,7 @@ def test_it_is_fine_tuned_like_the_other(tmp_path):
         steps = Step(seen[0], move, move), Step(seen[1], Action.close(), Action.close())
         buffer.add(Episode(f"e{index}", steps, GraspOutcome(index == 0)))
     base = Checkpoint(build_network(CONFIG))
-    settings = FineTuneConfig(batch_size=2, bellman=BellmanConfig(target_cem=SMALL_CEM))
+    settings = FineTuneConfig(batch_size=2, base_weight=0.0, bellman=BellmanConfig(target_cem=SMALL_CEM))
     tuner = FineTuner(base, buffer, buffer, PROFILE, settings)
     assert np.isfinite(tuner.update().loss)
     before, after = (network.head[-1].weight for network in (base.network, tuner.network()))

@@ -1,6 +1,8 @@
 """The update of QT-Opt pinned by hand-computed numbers, convergence on a problem with a known answer, and exact
 resume."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -115,7 +117,7 @@ def test_q_converges_to_the_discounted_success_probability():
     learning = tuner(discount=0.9, step_cost=0.0)
     for _ in range(300):
         learning.update()
-    network = learning.network()
+    network = learning.learner.target
     with torch.inference_mode():
         for value, success in ((220, 1.0), (30, 0.0)):
             obs = observation(value, 1)
@@ -126,6 +128,16 @@ def test_q_converges_to_the_discounted_success_probability():
             close = torch.sigmoid(network.q(features, torch.from_numpy(Action.close().vector)[None, None]))
             assert float(close) == pytest.approx(success, abs=0.15)
             assert policy.act(obs).q >= float(close) - 1e-5
+
+
+@pytest.mark.parametrize("part", [0.0, 0.25, 1.0])
+def test_what_is_deployed_lies_between_the_start_and_what_was_learned(part):
+    learning = tuner()
+    learning.config = replace(learning.config, base_weight=part)
+    learning.update()
+    start, learned = build_network(SMALL).state_dict(), learning.learner.target.state_dict()
+    for name, weight in learning.network().state_dict().items():
+        assert torch.allclose(weight, part * start[name] + (1 - part) * learned[name], atol=1e-7), name
 
 
 def test_resume_goes_on_with_identical_weights(tmp_path):
