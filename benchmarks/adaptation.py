@@ -91,7 +91,9 @@ class Plan:
 
 
 def run(plan: Plan, processes: int) -> dict[str, Any]:
-    """Do all that is missing in the plan's folder, in parallel processes; returns what there is then."""
+    """Do all that is missing in the plan's folder, in parallel processes; returns what there is then. Raises SystemExit
+    if the folder holds results of another policy or other settings."""
+    _claim(plan)
     jobs, start = list(plan.jobs()), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for number, job in enumerate(pool.imap_unordered(partial(work, plan), jobs), 1):
@@ -99,6 +101,16 @@ def run(plan: Plan, processes: int) -> dict[str, Any]:
             line = f"{number} of {len(jobs)}: {job.kind} {job.variation}, seed {job.seed}; about {left:.0f} min left"
             print(line, flush=True)
     return collect(plan)
+
+
+def _claim(plan: Plan) -> None:
+    mine = {"policy": load_checkpoint(plan.policy).sha256, "config": to_mapping(plan.config), "episodes": plan.episodes}
+    text, path = json.dumps(mine | {"seeds": [plan.seed, plan.evaluation_seed]}, indent=1), plan.work / "plan.json"
+    if path.is_file() and path.read_text() != text:
+        raise SystemExit(f"{plan.work}: holds results of another policy or other settings; remove it or give --work")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as stream:
+        stream.write(text.encode())
 
 
 def work(plan: Plan, job: Job) -> Job:

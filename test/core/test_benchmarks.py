@@ -1,12 +1,19 @@
 """The benchmarks run and end with one JSON object; what they time is not judged here."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import _timing, decision, replay, sim, training
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import pack
 from robot_finetune.learning.checkpoint import save_checkpoint
 from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
 
 def result(capsys, module, *arguments):
@@ -44,3 +51,29 @@ def test_sim(capsys, monkeypatch, tmp_path):
 def test_a_missing_policy_is_one_line(capsys, tmp_path):
     assert _timing.main(sim.run, sim.__doc__, sim.OPTIONS, ["--quick", "--policy", str(tmp_path)]) == 1
     assert "no checkpoint there" in capsys.readouterr().err
+
+
+def test_adaptation_goes_on_where_it_was_and_mixes_no_results(tmp_path):
+    policy, replay_buffer = tmp_path / "policy", ReplayBuffer(None, 2)
+    save_checkpoint(policy, build_network(NetworkConfig(channels=4, hidden=8)), 1, 0, {})
+    seen = Observation(np.zeros((64, 64, 3), np.uint8), np.array([0.6, 0.0, 0.2, 0.0]), 1.0, 0)
+    close = Action.close()
+    replay_buffer.add(Episode("e", (Step(seen, close, close),), GraspOutcome(True)))
+    pack(replay_buffer, policy / "replay.bin")
+
+    def adaptation(*arguments):
+        script = Path(__file__).parents[2] / "benchmarks" / "adaptation.py"
+        folders = ["--policy", str(policy), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+        small = ["--variations", "harsh_lighting", "--seeds", "1", "--no-baselines", "--processes", "1"]
+        command = [sys.executable, str(script), *folders, *small, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    first = adaptation("--grasps", "1", "--episodes", "1")
+    assert first.returncode == 0, first.stderr
+    cells = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work" / "cells").iterdir()}
+    assert sorted(cells) == ["adapt-harsh_lighting-1-0.json", "base-base-0-0.json", "base-harsh_lighting-0-0.json"]
+    refused = adaptation("--grasps", "1", "--episodes", "2")
+    assert refused.returncode == 1 and "remove it or give --work" in refused.stderr
+    again = adaptation("--grasps", "1", "--episodes", "1")
+    assert again.returncode == 0 and "harsh_lighting" in (tmp_path / "out.md").read_text()
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work" / "cells").iterdir()} == cells
