@@ -1,5 +1,5 @@
 # `make demo` shows everything; VARIATION=, GRASPS=, OUT= or DEMO_ARGS= change it. `make bench BENCH=<name>` runs one benchmark.
-VARIATION ?= offset_gripper_10cm
+VARIATION ?= checkerboard_backing
 GRASPS ?= 200
 OUT ?= sessions/$(shell date +%Y%m%d-%H%M%S)
 DEMO_ARGS ?= --robot sim --variation $(VARIATION) --grasps $(GRASPS) --out $(OUT)

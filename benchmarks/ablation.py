@@ -45,6 +45,8 @@ RECIPES = {
     "a rate that does not fall": replace(OURS, decay_from=1.0),
     "half the updates": replace(OURS, updates_per_grasp=OURS.updates_per_grasp / 2, min_updates=1),
     "twice the updates": replace(OURS, updates_per_grasp=OURS.updates_per_grasp * 2, max_updates=10_000),
+    "a quarter new data": recipe(FineTuneConfig(new_fraction=0.25)),
+    "three quarters new data": recipe(FineTuneConfig(new_fraction=0.75)),
     "new data only": recipe(FineTuneConfig(new_fraction=1.0)),
 }
 

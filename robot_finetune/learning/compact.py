@@ -82,10 +82,16 @@ class CompactQNetwork(QNetwork):
         return self.geometry.sample(features, here, here[..., 2], offsets).reshape(len(pose), -1, edge, edge)
 
     def _find_gripper(self, features: Tensor, pose: Tensor) -> Tensor:
-        """Where the gripper is seen (B, 2) [m], in the tool frame: zero where the calibration says."""
-        heat = self.find(self._view(features, pose, self.search_grid[None, None], self.config.search))
-        with torch.autocast(features.device.type, enabled=False):
-            return heat.float() @ self.search_grid
+        """Where the gripper is seen (B, 2) [m], in the tool frame: zero where the calibration says.
+
+        It is looked for around where the calibration says, and then around where it was seen: far off, the first look
+        falls short."""
+        shift = torch.zeros_like(pose[:, :2])
+        for _ in range(self.config.looks):
+            heat = self.find(self._view(features, pose, self.search_grid + shift[:, None, None], self.config.search))
+            with torch.autocast(features.device.type, enabled=False):
+                shift = shift + heat.float() @ self.search_grid
+        return shift
 
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""

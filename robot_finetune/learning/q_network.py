@@ -32,6 +32,7 @@ class NetworkConfig:
         12, "grid points along an edge of the view in which the gripper is looked for", low=4, high=32
     )
     search_pitch: float = setting(0.026, "grid spacing of that view", unit="m", low=0.004, high=0.1)
+    looks: int = setting(2, "times the gripper is looked for, from where it was seen before", low=1, high=4)
     gripper_patch: int = setting(8, "grid points along an edge of the view of the gripper", low=4, high=32)
     gripper_pitch: float = setting(0.022, "grid spacing of that view", unit="m", low=0.004, high=0.1)
     hidden: int = setting(64, "units of the last hidden layers", low=8, high=512)

@@ -1,0 +1,38 @@
+"""The shipped base policy sees where the gripper really is, wherever it is mounted, and nobody told it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from robot_finetune.config import share_path
+from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.q_network import state_tensors
+from robot_finetune.learning.rollouts import RolloutConfig, rollouts
+from robot_finetune.robot.profile import load_robot
+
+BASE = str(share_path("models", "base"))
+
+
+@torch.inference_mode()
+def seen(variation: str, looks: int) -> torch.Tensor:
+    """Where the gripper is seen on average (2,) [m], tool frame, in the steps of a few grasps."""
+    episodes = rollouts(RolloutConfig(BASE, variation, noise=0.0), range(310, 318), processes=1)
+    views = [step.observation for episode in episodes for step in episode.steps]
+    network = load_checkpoint(BASE).network.eval()
+    network.config = replace(network.config, looks=looks)
+    network.geometry.set_profile(load_robot())
+    names = ("image", "pose", "opening", "step")
+    state = state_tensors(*(np.stack([getattr(view, name) for view in views]) for name in names))
+    return network.encode(state).shift.mean(0)
+
+
+@pytest.mark.parametrize(("variation", "aside"), [("base", 0.0), ("offset_gripper_3cm", 0.03)])
+def test_a_small_offset_is_seen(variation, aside):
+    assert seen(variation, looks=2).numpy() == pytest.approx([0.0, -aside], abs=0.006)
+
+
+def test_a_second_look_finds_a_gripper_that_is_far_off():
+    (_, once), (_, twice) = (seen("offset_gripper_10cm", looks) for looks in (1, 2))
+    assert abs(twice + 0.1) < 0.02 < abs(once + 0.1)
