@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rclpy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -30,7 +29,7 @@ from robot_finetune.ros.images import camera_info, compressed_to_rgb, image_to_r
 from robot_finetune.ros.managed_node import ManagedNode, run_managed_node
 from robot_finetune.ros.parameters import read_parameters
 from robot_finetune.ros.qos import SENSOR
-from robot_finetune.ros.spin import RCLError
+from robot_finetune.ros.spin import until_shutdown
 
 KINDS = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}
 """camera.transport by the type of the driver's topic."""
@@ -118,16 +117,14 @@ class CameraNode(ManagedNode):
         taken = time.time_ns()
         self._info.header.stamp = self.get_clock().now().to_msg()
         try:
-            with self._lock:
+            with self._lock, until_shutdown():
                 self._show(image, self._info.header)
                 self._statistics.add({"source_timestamp": taken})
                 self._error = ""
-            self._infos.publish(self._info)
+            with until_shutdown():
+                self._infos.publish(self._info)
         except ValueError as error:
             self._error = f"{self._topic}: {error}"
-        except RCLError:
-            if rclpy.ok():  # not merely a publisher that the shutdown has just invalidated
-                raise
 
     def _show(self, image: np.ndarray, header: Header) -> None:
         """Publish what was made of an image. Raises ValueError for one that cannot be used."""

@@ -29,7 +29,7 @@ from robot_finetune.ros.diagnostics import Health, Level
 from robot_finetune.ros.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
 from robot_finetune.ros.parameters import read_parameters
 from robot_finetune.ros.qos import LATCHED
-from robot_finetune.ros.spin import START_ERRORS, fail
+from robot_finetune.ros.spin import START_ERRORS, fail, until_shutdown
 
 NICENESS = 10
 PATIENCE = 10.0
@@ -144,7 +144,8 @@ class TrainerNode(ManagedNode):
             updates=version.updates,
         )
         message.header.stamp = self.get_clock().now().to_msg()
-        self._versions.publish(message)
+        with until_shutdown():
+            self._versions.publish(message)
         self.get_logger().info(f"version {version.version}: {version.updates} updates on {version.grasps} grasps")
 
     def _report_rejected(self, trainer: Trainer) -> None:

@@ -56,8 +56,10 @@ class Clock(Protocol):
 class JointDriver(Protocol):
     """A joint trajectory controller and a joint state broadcaster, as ros2_control has them."""
 
-    def positions(self) -> np.ndarray:
-        """Newest measured arm joint positions [rad]. Raises RobotError if they are missing or stale."""
+    def positions(self, since: float = 0.0) -> np.ndarray:
+        """Newest arm joint positions [rad], measured at `since` [s, the robot's clock] or later.
+
+        Waits for them. Raises RobotError if they are missing or stale."""
         ...
 
     def send(self, trajectory: JointTrajectory) -> None:

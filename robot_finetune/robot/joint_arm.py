@@ -86,14 +86,14 @@ class JointArm:
         if reason := self._wait(float(trajectory.times[-1]) + self._motion.settle):
             return self._ended(reason)
         deadline = self._clock.now() + self._motion.timeout
-        q = self._driver.positions()
+        q = self._measured()
         while np.linalg.norm((pose := self._kinematics.forward(q))[:3] - target[:3]) > self._motion.tolerance:
             if self._clock.now() > deadline:
                 return self._ended("timeout")
             before = q
             if reason := self._wait(max(self._motion.settle, 0.02)):
                 return self._ended(reason)
-            q = self._driver.positions()
+            q = self._measured()
             if np.abs(q - before).max() < AT_REST:
                 return self._ended("blocked")
         return MoveResult(pose)
@@ -110,7 +110,11 @@ class JointArm:
 
     def _ended(self, reason: str) -> MoveResult:
         self._hold()
-        return MoveResult(self.pose(), reason)
+        return MoveResult(self._kinematics.forward(self._measured()), reason)
+
+    def _measured(self) -> np.ndarray:
+        """Joint positions of now: the newest that have come may be of before the clock's last step."""
+        return self._driver.positions(self._clock.now())
 
     def _hold(self) -> None:
         q = self._driver.positions()

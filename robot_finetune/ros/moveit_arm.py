@@ -83,7 +83,7 @@ class MoveItArm:
             self._process.settle(self.stop)
             raise
         self._clock.sleep(motion.settle)
-        here = self.pose()
+        here = self._kinematics.forward(self._states.positions(self._profile.joints, self._clock.now()))
         reason = answer.reason
         if reason == "aborted":
             if np.linalg.norm(here[:3] - start[:3]) < motion.tolerance:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import rclpy
@@ -68,6 +69,16 @@ def run_node(
             node.close()
         rclpy.try_shutdown()
     return 1 if _failures else 0
+
+
+@contextmanager
+def until_shutdown() -> Iterator[None]:
+    """For publishing in worker threads: a publisher that the shutdown has just invalidated is no error."""
+    try:
+        yield
+    except RCLError:
+        if rclpy.ok():
+            raise
 
 
 def fail(node: Node, error: BaseException | str) -> None:

@@ -29,9 +29,9 @@ class ActionJointDriver:
         self._patience = duration_message(patience)
         self._newest = SentGoal()
 
-    def positions(self) -> np.ndarray:
-        """Newest measured joint positions [rad]. Raises RobotError if they are missing or stale."""
-        return self._states.positions(self._joints)
+    def positions(self, since: float = 0.0) -> np.ndarray:
+        """As `interfaces.JointDriver`."""
+        return self._states.positions(self._joints, since)
 
     def send(self, trajectory: JointTrajectory) -> None:
         """Start `trajectory` at once; the controller ends any other. Does not wait for its answer."""

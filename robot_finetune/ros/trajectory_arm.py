@@ -6,6 +6,7 @@ simulated cell have in common. The Cartesian part is `robot.joint_arm.JointArm`,
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from robot_finetune.ros.waiting import Check, RosClock, no_check, require_listen
 
 STATE_TIMEOUT = 2.0
 """Wall seconds without joint states after which the arm counts as not answering."""
+ROUNDING = 1e-6
+"""Seconds that a stamp loses on its way."""
 
 
 class JointStates:
@@ -37,11 +40,17 @@ class JointStates:
         self._subscription = node.create_subscription(JointState, topic, self._store, NEWEST)
         self.topic = self._subscription.topic_name
 
-    def positions(self, joints: Sequence[str]) -> np.ndarray:
-        """Newest positions (len(joints),). Raises RobotError if one is missing or older than the time-out."""
+    def positions(self, joints: Sequence[str], since: float = 0.0) -> np.ndarray:
+        """Newest positions (len(joints),), of stamp `since` [s] or later. Raises RobotError if one is missing, older
+        than the time-out, or always behind."""
         with self._condition:
-            wait_for(self._condition, lambda: all(joint in self._newest for joint in joints), self._timeout)
+            wait_for(self._condition, lambda: self._behind(joints, since) <= ROUNDING, self._timeout)
             self._require(joints)
+            if (behind := self._behind(joints, since)) > ROUNDING:
+                raise RobotError(
+                    f"joint_states on {self.topic} are stamped {behind:.1f} s behind the clock of this node: "
+                    "synchronise the clocks"
+                )
             return np.array([self._newest[joint][0] for joint in joints])
 
     def stamp(self, joint: str) -> float:
@@ -72,6 +81,10 @@ class JointStates:
                 self._newest[joint] = (position, stamp, arrival)
             self._condition.notify_all()
 
+    def _behind(self, joints: Sequence[str], since: float) -> float:
+        """How much earlier than `since` the oldest of the positions is [s]; infinite if one is missing."""
+        return max((since - self._newest[joint][1] if joint in self._newest else math.inf) for joint in joints)
+
     def _newer(self, joint: str, stamp: float) -> bool:
         return joint in self._newest and self._newest[joint][1] > stamp
 
@@ -98,9 +111,9 @@ class TopicJointDriver:
         self._joints = list(joints)
         self._publisher = node.create_publisher(JointTrajectoryMsg, topic, COMMAND)
 
-    def positions(self) -> np.ndarray:
-        """Newest measured joint positions [rad]. Raises RobotError if they are missing or stale."""
-        return self._states.positions(self._joints)
+    def positions(self, since: float = 0.0) -> np.ndarray:
+        """As `interfaces.JointDriver`."""
+        return self._states.positions(self._joints, since)
 
     def send(self, trajectory: JointTrajectory) -> None:
         """Start `trajectory` at once; the controller blends in from the present state and drops any other."""

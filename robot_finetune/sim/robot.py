@@ -39,7 +39,7 @@ class SimDriver:
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
 
-    def positions(self) -> np.ndarray:
+    def positions(self, since: float = 0.0) -> np.ndarray:
         return self._cell.joint_positions
 
     def send(self, trajectory: JointTrajectory) -> None:

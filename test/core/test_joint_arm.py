@@ -23,7 +23,7 @@ class Controller:
         self.begin, self.started = START.copy(), 0.0
         self.on_sleep = lambda: None
 
-    def positions(self):
+    def positions(self, since=0.0):
         if not self.sent:
             return self.begin.copy()
         trajectory = self.sent[-1]

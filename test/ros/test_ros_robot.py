@@ -138,6 +138,31 @@ def test_a_joint_that_the_driver_does_not_have_is_named(ros, worker):
         worker(states.positions, ["joint_1"])
 
 
+def test_positions_of_a_time_are_waited_for_and_late_clocks_are_named(ros, worker):
+    """A move's end is judged by states of after it, also where they come later than the clock."""
+    states = JointStates(ros.node, "joint_states", RosClock(ros.node), 2.0)
+    publisher = ros.publisher(JointState, "joint_states", COMMAND)
+
+    def measure(seconds, position):
+        message = JointState(name=["elbow"], position=[position])
+        message.header.stamp.sec = seconds
+        publisher.publish(message)
+
+    measure(100, 0.1)
+    assert worker(states.positions, ["elbow"], 100.0) == pytest.approx([0.1])
+    later = worker.submit(states.positions, ["elbow"], 101.0)
+    with pytest.raises(TimeoutError):
+        later.result(timeout=0.3)
+    measure(102, 0.2)
+    ros.wait_until(later.done, "the next state")
+    assert later.result() == pytest.approx([0.2])
+    measure(103, 0.3)
+    late = worker.submit(states.positions, ["elbow"], 109.5)
+    ros.wait_until(lambda: measure(103, 0.3) or late.done(), "the answer")
+    with pytest.raises(RobotError, match=r"stamped 6\.5 s behind the clock of this node: synchronise the clocks"):
+        late.result()
+
+
 def test_a_robot_that_was_not_measured_does_not_move(ros):
     with pytest.raises(ConfigError, match="robot profile sim: home_joints are place holders; measure them"):
         ros_robot(ros.node, replace(PROFILE, to_measure=("home_joints",)))
