@@ -18,7 +18,7 @@ from robot_finetune.learning.adaptation import AdaptConfig
 from robot_finetune.learning.augmentation import AugmentationConfig
 from robot_finetune.learning.finetuner import FINE_TUNE_BELLMAN, FineTuneConfig
 
-VARIATIONS = "checkerboard_backing,transparent_bottles,offset_gripper_10cm,extend_gripper_1cm"
+VARIATIONS = "checkerboard_backing,harsh_lighting,extend_gripper_1cm,transparent_bottles,offset_gripper_10cm"
 GRASPS = 200
 SEED, EVALUATION_SEED = 9000, 70
 OURS = AdaptConfig()

@@ -21,6 +21,7 @@ from robot_finetune.cell_setup.measurements import (
     measure_bin,
     measure_images,
 )
+from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.robot.interfaces import Robot
 from robot_finetune.robot.profile import RobotProfile
 
@@ -150,11 +151,13 @@ class Wizard:
             )
         difference = max(LEAST_DIFFERENCE, round(NOISE_MARGIN * measured.noise, 1))
         parameters = self.draft.path.with_name(f"{self.draft.path.stem}_params.yaml")
-        parameters.write_text(
+        text = (
             f"# From the noise of this cell's images; give it as params_file:={parameters.name}\n"
             "/**/grasp_detector:\n  ros__parameters:\n    detector:\n      scene_change:\n"
             f"        min_difference: {difference}\n"
         )
+        with atomic_file(parameters) as stream:
+            stream.write(text.encode())
 
     def _out_of_view(self) -> None:
         if jog(self.cell.robot.arm, self.console, "where the arm hides nothing of the bin from the camera") is not None:
