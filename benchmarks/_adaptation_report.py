@@ -36,10 +36,12 @@ def write_report(result: dict[str, Any], out: Path) -> None:
 
 def markdown(result: dict[str, Any]) -> str:
     """All tables."""
-    cells, made_by = result["cells"], result["made_by"]
+    cells, made_by, settings = result["cells"], result["made_by"], result["settings"]
+    means = f"{settings['episodes']} grasps an evaluation; {settings['seeds']} seeds, pooled"
     parts = [
         "# Adaptation\n",
-        "Success in % [95 % interval] of grasps in new scenes with held-out objects; last columns: the paper.\n",
+        f"Success in % [95 % interval] of grasps in new scenes with held-out objects ({means}; lineage, scratch and"
+        f" ImageNet: {settings['baselines']}); last columns: the paper.\n",
         _fine_tuned(cells),
         _base_task(cells),
         _lineages(cells),

@@ -66,7 +66,7 @@ def main() -> None:
     variations, table = tuple(args.variations.split(",")), {}
     for name in args.recipes.split(","):
         plan = Plan(
-            args.policy, args.work / name.replace(" ", "-"), (GRASPS,), args.seeds, args.episodes, variations, False,
+            args.policy, args.work / name.replace(" ", "-"), (GRASPS,), args.seeds, args.episodes, variations, 0,
             RECIPES[name], SEED, EVALUATION_SEED, args.work / "explored", False,
         )  # fmt: skip
         cells = run(plan, args.processes)["cells"]

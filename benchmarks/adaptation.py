@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import platform
 import subprocess
 import time
@@ -57,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole benchmark."""
+    """The whole benchmark. baselines: seeds that have a lineage, scratch and ImageNet."""
 
     policy: str
     work: Path
@@ -65,7 +66,7 @@ class Plan:
     seeds: int
     episodes: int
     variations: tuple[str, ...]
-    baselines: bool
+    baselines: int
     config: AdaptConfig = AdaptConfig()
     seed: int = SEED
     evaluation_seed: int = EVALUATION_SEED
@@ -79,7 +80,7 @@ class Plan:
         for seed in range(self.seeds):
             for variation in self.variations:
                 yield Job("adapt", variation, seed)
-            if self.baselines:
+            if seed < self.baselines:
                 yield Job("lineage", "all", seed)
                 for variation in self.variations:
                     yield Job("scratch", variation, seed)
@@ -192,14 +193,22 @@ def collect(plan: Plan) -> dict[str, Any]:
     """All results so far, with what they were made by."""
     cells = [json.loads(path.read_text()) for path in sorted((plan.work / "cells").glob("*.json"))]
     card = load_checkpoint(plan.policy)
-    made_by = {"sha256": card.sha256, "commit": _commit(), "machine": f"{platform.machine()}, {platform.system()}"}
-    settings = {"episodes": plan.episodes, "seeds": plan.seeds, "config": to_mapping(plan.config)}
+    made_by = {"sha256": card.sha256, "commit": _commit(), "machine": _machine()}
+    seeds = {"seeds": plan.seeds, "baselines": plan.baselines, "first": plan.seed, "evaluation": plan.evaluation_seed}
+    settings = {"episodes": plan.episodes, **seeds, "config": to_mapping(plan.config)}
     return {"made_by": made_by, "settings": settings, "cells": cells}
 
 
 def _commit() -> str:
     found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=SHARE, capture_output=True, text=True, check=False)
     return found.stdout.strip()
+
+
+def _machine() -> str:
+    """Processor, number of processors and torch."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} processors, torch {torch.__version__}"
 
 
 def main() -> None:
@@ -209,7 +218,7 @@ def main() -> None:
     parser.add_argument("--variations", default=",".join(VARIATIONS), help="names or YAML files, with commas")
     parser.add_argument("--seeds", type=int, default=3, help="repetitions, with other explorations and batches")
     parser.add_argument("--episodes", type=int, default=300, help="grasps of each evaluation")
-    parser.add_argument("--no-baselines", action="store_true", help="no lineage, scratch and ImageNet")
+    parser.add_argument("--baselines", type=int, default=3, help="seeds that have a lineage, scratch and ImageNet")
     parser.add_argument("--quick", action="store_true", help="one seed, 50 and 200 grasps, 100 episodes, no baselines")
     parser.add_argument(
         "--unseen", action="store_true", help="the variations in benchmarks/unseen: nothing was tuned on"
@@ -220,15 +229,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     args = parser.parse_args()
     if args.quick:
-        args.grasps, args.seeds, args.episodes, args.no_baselines = "50,200", 1, 100, True
+        args.grasps, args.seeds, args.episodes, args.baselines = "50,200", 1, 100, 0
     if args.unseen:
         args.variations = ",".join(map(str, sorted((Path(__file__).parent / "unseen").glob("*.yaml"))))
-        args.no_baselines = True
+        args.baselines = 0
     kind = "_unseen" * args.unseen + "_quick" * args.quick
     args.work, args.out = (path.with_name(path.name + kind) for path in (args.work, args.out))
     grasps = tuple(int(number) for number in args.grasps.split(","))
     variations = tuple(args.variations.split(","))
-    plan = Plan(args.policy, args.work, grasps, args.seeds, args.episodes, variations, not args.no_baselines)
+    plan = Plan(args.policy, args.work, grasps, args.seeds, args.episodes, variations, args.baselines)
     result = run(plan, args.processes)
     write_report(result, args.out)
     if args.json:

@@ -64,7 +64,7 @@ def test_adaptation_goes_on_where_it_was_and_mixes_no_results(tmp_path):
     def adaptation(*arguments):
         script = Path(__file__).parents[2] / "benchmarks" / "adaptation.py"
         folders = ["--policy", str(policy), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
-        small = ["--variations", "harsh_lighting", "--seeds", "1", "--no-baselines", "--processes", "1"]
+        small = ["--variations", "harsh_lighting", "--seeds", "1", "--baselines", "0", "--processes", "1"]
         command = [sys.executable, str(script), *folders, *small, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
