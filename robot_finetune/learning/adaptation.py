@@ -11,6 +11,7 @@ from robot_finetune.config import setting
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import unpack
+from robot_finetune.learning.bellman import linear_decay
 from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.q_network import NetworkConfig, build_network
@@ -66,8 +67,7 @@ def _train(tuner: FineTuner, config: AdaptConfig, updates: int) -> None:
     """At a constant learning rate first, which then falls to zero."""
     rate = config.fine_tune.bellman.learning_rate
     for update in range(updates):
-        left = (1 - update / updates) / (1 - config.decay_from) if config.decay_from < 1 else 1.0
-        tuner.learner.set_learning_rate(rate * min(1.0, left))
+        tuner.learner.set_learning_rate(rate * linear_decay(update / updates, config.decay_from))
         tuner.update()
 
 

@@ -94,6 +94,14 @@ def mixed_batch(counts: Sequence[tuple[Sampled, int]], config: BellmanConfig, rn
     return miscalibrate(batch, config.augmentation, rng)
 
 
+def linear_decay(progress: float, decay_from: float, final: float = 0.0) -> float:
+    """Factor of the learning rate: 1 until `decay_from` of a run, then falling linearly to `final` at its end.
+
+    progress: part of the gradient steps that are done, 0 to 1."""
+    falling = max(0.0, progress - decay_from) / max(1e-9, 1 - decay_from)
+    return 1 - (1 - final) * falling
+
+
 def select(batch: Batch, prefix: str = "") -> State:
     """The observations of a replay batch, or (prefix "next_") those they led to."""
     return state_tensors(*(getattr(batch, prefix + name) for name in ("image", "pose", "opening", "step")))

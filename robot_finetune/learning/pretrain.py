@@ -22,7 +22,7 @@ from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack
-from robot_finetune.learning.bellman import BellmanConfig, QLearner, mixed_batch
+from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
 from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
 from robot_finetune.learning.evaluate import evaluate
 from robot_finetune.learning.q_network import NetworkConfig, build_network
@@ -65,8 +65,7 @@ class PretrainConfig:
 
     def learning_rate(self, update: int) -> float:
         """Constant, then falling linearly."""
-        progress = max(0.0, update / self.all_updates - self.decay_from) / max(1e-9, 1 - self.decay_from)
-        return self.bellman.learning_rate * (1 - (1 - self.final_rate) * progress)
+        return self.bellman.learning_rate * linear_decay(update / self.all_updates, self.decay_from, self.final_rate)
 
 
 class Pretraining:
