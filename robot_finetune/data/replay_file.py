@@ -75,9 +75,9 @@ def unpack(path: Path, folder: Path | None = None, capacity: int | None = None) 
     return buffer
 
 
-def copy_newest(source: ReplayBuffer, target: ReplayBuffer, episodes: int) -> None:
-    """Add the newest episodes of one buffer, at most so many, to another."""
-    _copy(source, target, slice(-episodes, None))
+def copy_newest(source: ReplayBuffer, target: ReplayBuffer, episodes: int, mount: np.ndarray | None = None) -> None:
+    """Add the newest episodes of one buffer, at most so many, to another. mount (2,): becomes their column `mount`."""
+    _copy(source, target, slice(-episodes, None), mount)
 
 
 def copy_oldest(source: ReplayBuffer, target: ReplayBuffer, episodes: int) -> None:
@@ -85,8 +85,11 @@ def copy_oldest(source: ReplayBuffer, target: ReplayBuffer, episodes: int) -> No
     _copy(source, target, slice(episodes))
 
 
-def _copy(source: ReplayBuffer, target: ReplayBuffer, which: slice) -> None:
+def _copy(source: ReplayBuffer, target: ReplayBuffer, which: slice, mount: np.ndarray | None = None) -> None:
     rows, images = source.read_all()
+    if mount is not None:
+        rows = rows.copy()
+        rows["mount"] = mount
     for part in _episodes(rows)[which]:
         target.add_rows(rows[part].copy(), images[part])
 

@@ -69,6 +69,11 @@ class FineTuner:
         """Gradient steps since the checkpoint that fine-tuning started from."""
         return self.learner.updates
 
+    @property
+    def mount(self) -> np.ndarray:
+        """Where the gripper is in the new data, as far as its images say: see `Mounting.place`."""
+        return self._mounted.place()
+
     def update(self) -> Metrics:
         """One gradient step, half on base and half on new transitions (all on one while the other is empty)."""
         new = round(self.config.batch_size * self.config.new_fraction) if len(self.base) else self.config.batch_size

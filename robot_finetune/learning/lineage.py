@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from robot_finetune.config import from_yaml
@@ -53,7 +54,7 @@ def lineage(
         tuner = fine_tune(current, new, profile, config, seed)
         folder = out / f"{number + 1}-{name}"
         save_tuned(tuner, folder, checkpoint.version, {"variation": name, "grasps": grasps, "seed": seed})
-        _rehearse(base_replay(current), new, folder / REPLAY)
+        _rehearse(base_replay(current), new, tuner.mount, folder / REPLAY)
         before, after = (
             evaluate(str(which), variation, episodes, seed, robot, processes) for which in (current, folder)
         )
@@ -67,11 +68,11 @@ def lineage(
     return {"variations": list(variations), "grasps": grasps, "seed": seed, "steps": steps}
 
 
-def _rehearse(old: ReplayBuffer, new: ReplayBuffer, path: Path) -> None:
-    """Both buffers as one file beside the new version."""
+def _rehearse(old: ReplayBuffer, new: ReplayBuffer, mount: np.ndarray, path: Path) -> None:
+    """Both buffers as one file beside the new version; `mount` is where the gripper was in the new one."""
     both = ReplayBuffer(None, len(old) + len(new), old.image_size)
-    for buffer in (old, new):
-        copy_newest(buffer, both, buffer.episodes)
+    copy_newest(old, both, old.episodes)
+    copy_newest(new, both, new.episodes, mount)
     pack(both, path)
 
 

@@ -1,8 +1,8 @@
 """How the gripper is mounted in the new data, as far as its images say.
 
-Nobody measured it. The base policy says in each image where it sees the gripper. If it says the same everywhere, and
-not where the calibration says, the gripper is mounted elsewhere. If it says now this and now that, something else in
-the scene confuses it, and the gripper is where the calibration says.
+Nobody measured it. The policy that fine-tuning starts from says in each image where it sees the gripper. If it says the
+same everywhere, and not where the calibration says, the gripper is mounted there. If it says now this and now that,
+something else in the scene confuses it, and the gripper is where the calibration says.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SMALLEST = 0.005  # [m] displacement that counts
 
 
 class Mounting:
-    """The new replay, with the column `mount` filled in: zero where it is calibrated, NaN where it is elsewhere."""
+    """The new replay, with the column `mount` filled in."""
 
-    def __init__(self, new: ReplayBuffer, base: QNetwork) -> None:
-        self.new, self._base = new, copy.deepcopy(base).eval()
-        self._seen = 0
+    def __init__(self, new: ReplayBuffer, start: QNetwork) -> None:
+        self.new, self._start = new, copy.deepcopy(start).eval()
+        self._seen, self._place = 0, np.zeros(2, np.float32)
 
     def __len__(self) -> int:
         return len(self.new)
@@ -36,15 +36,22 @@ class Mounting:
     ) -> Batch:
         """As `ReplayBuffer.sample`."""
         batch = self.new.sample(rng, n, n_step, discount, terminal_fraction)
-        if len(self.new) >= GROWTH * self._seen:
-            self._moved, self._seen = self.moved(), len(self.new)
-        return replace(batch, mount=np.full((n, 2), np.nan if self._moved else 0.0, np.float32))
+        return replace(batch, mount=np.tile(self.place(), (n, 1)))
+
+    def place(self) -> np.ndarray:
+        """Where the gripper is, float32 (2,) [m], in x and y of the frame of the pose: zero unless clearly elsewhere.
+
+        It is looked for again when the replay has grown."""
+        if len(self.new) and len(self.new) >= GROWTH * self._seen:
+            self._place, self._seen = self._look(), len(self.new)
+        return self._place
 
     @torch.inference_mode()
-    def moved(self) -> bool:
-        """Whether the gripper is clearly not where the calibration says."""
+    def _look(self) -> np.ndarray:
         rows, images = self.new.read_all()
         few = slice(None, None, -(-len(rows) // IMAGES))
         state = state_tensors(images[few], *(rows[name][few] for name in ("pose", "opening", "step")))
-        shift = self._base.encode(state).shift
-        return bool(shift.mean(0).norm() > max(SMALLEST, CLEAR * float(shift.std(0).norm())))
+        shift = self._start.encode(state).shift.float().numpy()
+        place, scatter = np.median(shift, axis=0), np.linalg.norm(shift.std(0))
+        clear = np.linalg.norm(place) > max(SMALLEST, CLEAR * scatter)
+        return place if clear else np.zeros_like(place)

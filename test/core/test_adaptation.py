@@ -46,13 +46,16 @@ def test_adapt_reports_before_and_after_on_both_tasks(policy, tmp_path, capsys):
 
 def test_a_lineage_goes_on_from_step_to_step_and_rehearses_what_came_before(policy, tmp_path, capsys):
     words = ["lineage", "--policy", "base", "--variations", "checkerboard_backing,extend_gripper_1cm", "--out", "out"]
+    base_steps = len(unpack(policy / "replay.bin"))
     assert main([*words, *QUICK]) == 0
     first, second = last_json(capsys)["steps"]
     assert first["variation"] == "checkerboard_backing" and list(first["earlier"]) == ["base"]
     assert list(second["earlier"]) == ["base", "checkerboard_backing"]
     assert second["before"]["policy_version"] == first["after"]["policy_version"] == 4
     assert second["after"]["policy_version"] == 5
-    assert unpack(tmp_path / "out" / "2-extend_gripper_1cm" / "replay.bin").episodes == 2 + 2 + 2
+    rehearsed = unpack(tmp_path / "out" / "2-extend_gripper_1cm" / "replay.bin")
+    assert rehearsed.episodes == 2 + 2 + 2
+    assert np.isnan(rehearsed.read_all()[0]["mount"]).any(1).sum() == base_steps  # later ones: as fine-tuning saw them
 
 
 def test_exploration_is_as_many_grasps_as_asked_for_and_the_same_again(policy):
