@@ -52,6 +52,6 @@ class Mounting:
         few = slice(None, None, -(-len(rows) // IMAGES))
         state = state_tensors(images[few], *(rows[name][few] for name in ("pose", "opening", "step")))
         shift = self._start.encode(state).shift.float().numpy()
-        place, scatter = np.median(shift, axis=0), np.linalg.norm(shift.std(0))
-        clear = np.linalg.norm(place) > max(SMALLEST, CLEAR * scatter)
+        place, scatter = np.median(shift, axis=0), float(np.linalg.norm(shift.std(0)))
+        clear = float(np.linalg.norm(place)) > max(SMALLEST, CLEAR * scatter)
         return place if clear else np.zeros_like(place)
