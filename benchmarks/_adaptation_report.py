@@ -81,7 +81,7 @@ def _fine_tuned(cells: Cells) -> str:
         row += [str(pooled(select(cells, "adapt", variation, number))) for number in grasps]
         row += [str(pooled(select(cells, kind, variation))) for kind in extra]
         rows.append([*row, *(f"{number} %" if number else "" for number in PAPER.get(variation, ("", "")))])
-    return _table("After fine-tuning on so many grasps", head, rows)
+    return table("After fine-tuning on so many grasps", head, rows)
 
 
 def _base_task(cells: Cells) -> str:
@@ -91,7 +91,7 @@ def _base_task(cells: Cells) -> str:
         [variation, *(str(pooled(select(cells, "adapt", variation, number), "base_after")) for number in grasps)]
         for variation in variations
     ]
-    return _table(f"The base task afterwards (before: {before})", ["fine-tuned on", *map(str, grasps)], rows)
+    return table(f"The base task afterwards (before: {before})", ["fine-tuned on", *map(str, grasps)], rows)
 
 
 def _lineages(cells: Cells) -> str:
@@ -107,10 +107,11 @@ def _lineages(cells: Cells) -> str:
         kept = ", ".join(f"{one} {pooled([s['earlier'] for s in steps], one)}" for one in step["earlier"])
         rows.append([name, str(pooled(steps, "before")), str(pooled(steps)), str(single), kept])
     head = ["step", "before", "after", "single step", "base and earlier variations afterwards"]
-    return _table(f"One lineage, {runs[0]['grasps']} grasps a step", head, rows)
+    return table(f"One lineage, {runs[0]['grasps']} grasps a step", head, rows)
 
 
-def _table(title: str, head: list[str], rows: list[list[str]]) -> str:
+def table(title: str, head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table under a title."""
     lines = [f"## {title}\n", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
 

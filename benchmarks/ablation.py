@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from _adaptation_report import pooled, select
+from _adaptation_report import pooled, select, table
 from adaptation import Plan, run
 
 from robot_finetune.learning.adaptation import AdaptConfig
@@ -51,6 +51,15 @@ RECIPES = {
 }
 
 
+def write_report(found: dict[str, dict[str, str]], out: Path, episodes: int) -> None:
+    """As JSON and as a Markdown table. found: {recipe: {variation: success}}."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(found, indent=1))
+    head = ["recipe", *next(iter(found.values()))]
+    title = f"Success after fine-tuning on {GRASPS} grasps ({episodes} grasps an evaluation)"
+    out.with_suffix(".md").write_text(table(title, head, [[name, *row.values()] for name, row in found.items()]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", default="models/base", help="checkpoint folder with its replay.bin")
@@ -63,21 +72,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablation.json"))
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     args = parser.parse_args()
-    variations, table = tuple(args.variations.split(",")), {}
+    variations, found = tuple(args.variations.split(",")), {}
     for name in args.recipes.split(","):
         plan = Plan(
             args.policy, args.work / name.replace(" ", "-"), (GRASPS,), args.seeds, args.episodes, variations, 0,
             RECIPES[name], SEED, EVALUATION_SEED, args.work / "explored", False,
         )  # fmt: skip
         cells = run(plan, args.processes)["cells"]
-        table[name] = {variation: str(pooled(select(cells, "adapt", variation))) for variation in variations}
-        table[name]["base"] = str(pooled([cell for cell in cells if cell["kind"] == "adapt"], "base_after"))
-        table[name]["all"] = str(pooled([cell for cell in cells if cell["kind"] == "adapt"]))
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(table, indent=1))
-        print(name, table[name], flush=True)
+        adapted = [cell for cell in cells if cell["kind"] == "adapt"]
+        found[name] = {variation: str(pooled(select(cells, "adapt", variation))) for variation in variations}
+        found[name] |= {"all": str(pooled(adapted)), "base afterwards": str(pooled(adapted, "base_after"))}
+        write_report(found, args.out, args.episodes)
+        print(name, found[name], flush=True)
     if args.json:
-        print(json.dumps(table))
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":
