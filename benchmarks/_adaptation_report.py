@@ -37,7 +37,7 @@ def write_report(result: dict[str, Any], out: Path) -> None:
 def markdown(result: dict[str, Any]) -> str:
     """All tables."""
     cells, made_by, settings = result["cells"], result["made_by"], result["settings"]
-    means = f"{settings['episodes']} grasps an evaluation; {settings['seeds']} seeds, pooled"
+    means = f"{settings['episodes']} grasps an evaluation; seeds, pooled: {settings['seeds']}"
     parts = [
         "# Adaptation\n",
         f"Success in % [95 % interval] of grasps in new scenes with held-out objects ({means}; lineage, scratch and"
