@@ -36,7 +36,7 @@ def write_report(result: dict[str, Any], out: Path) -> None:
 
 def markdown(result: dict[str, Any]) -> str:
     """All tables."""
-    cells, made_by, settings = result["cells"], result["made_by"], result["settings"]
+    cells, settings = result["cells"], result["settings"]
     means = f"{settings['episodes']} grasps an evaluation; seeds, pooled: {settings['seeds']}"
     parts = [
         "# Adaptation\n",
@@ -45,9 +45,14 @@ def markdown(result: dict[str, Any]) -> str:
         _fine_tuned(cells),
         _base_task(cells),
         _lineages(cells),
-        f"\nPolicy {made_by['sha256'][:12]}, commit {made_by['commit'][:12]}, {made_by['machine']}.\n",
+        origin(result["made_by"]),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def origin(made_by: dict[str, str]) -> str:
+    """Policy, commit and machine as a line."""
+    return f"\nPolicy {made_by['sha256'][:12]}, commit {made_by['commit'][:12]}, {made_by['machine']}.\n"
 
 
 def pooled(cells: Iterable[dict[str, Any]], key: str = "after") -> Proportion:

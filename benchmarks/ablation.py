@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from _adaptation_report import pooled, select, table
+from _adaptation_report import origin, pooled, select, table
 from adaptation import Plan, run
 
 from robot_finetune.learning.adaptation import AdaptConfig
@@ -51,13 +51,14 @@ RECIPES = {
 }
 
 
-def write_report(found: dict[str, dict[str, str]], out: Path, episodes: int) -> None:
+def write_report(found: dict[str, dict[str, str]], made_by: dict[str, str], out: Path, episodes: int) -> None:
     """As JSON and as a Markdown table. found: {recipe: {variation: success}}."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=1))
+    out.write_text(json.dumps({"made_by": made_by, "recipes": found}, indent=1))
     head = ["recipe", *next(iter(found.values()))]
     title = f"Success after fine-tuning on {GRASPS} grasps ({episodes} grasps an evaluation)"
-    out.with_suffix(".md").write_text(table(title, head, [[name, *row.values()] for name, row in found.items()]))
+    text = table(title, head, [[name, *row.values()] for name, row in found.items()])
+    out.with_suffix(".md").write_text("# Ablation\n\n" + text + origin(made_by))
 
 
 def main() -> None:
@@ -78,11 +79,11 @@ def main() -> None:
             args.policy, args.work / name.replace(" ", "-"), (GRASPS,), args.seeds, args.episodes, variations, 0,
             RECIPES[name], SEED, EVALUATION_SEED, args.work / "explored", False,
         )  # fmt: skip
-        cells = run(plan, args.processes)["cells"]
-        adapted = [cell for cell in cells if cell["kind"] == "adapt"]
-        found[name] = {variation: str(pooled(select(cells, "adapt", variation))) for variation in variations}
+        result = run(plan, args.processes)
+        adapted = [cell for cell in result["cells"] if cell["kind"] == "adapt"]
+        found[name] = {variation: str(pooled(select(adapted, "adapt", variation))) for variation in variations}
         found[name] |= {"all": str(pooled(adapted)), "base afterwards": str(pooled(adapted, "base_after"))}
-        write_report(found, args.out, args.episodes)
+        write_report(found, result["made_by"], args.out, args.episodes)
         print(name, found[name], flush=True)
     if args.json:
         print(json.dumps(found))
