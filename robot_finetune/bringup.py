@@ -19,6 +19,7 @@ from robot_finetune.data.layout import BAGS
 from robot_finetune.node_spec import NodeSpec
 from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
 from robot_finetune.robot_nodes import robot_nodes
+from robot_finetune.session.versions import read_card
 
 RECORDED_TOPICS = (
     "observation",
@@ -35,7 +36,7 @@ RECORDED_TOPICS = (
 
 PARAMETERS = {
     "sim_cell": ("robot", "variation", "seed", "real_time_factor"),
-    "camera": ("robot",),
+    "camera": ("robot", "image_size"),
     "grasp_detector": ("robot",),
     "episode_logger": ("robot", "out"),
     "trainer": ("robot", "policy", "out", "seed"),
@@ -75,14 +76,17 @@ class BringupOptions:
 
 
 def node_graph(options: BringupOptions) -> list[NodeSpec]:
-    """The processes of a session, in starting order. Raises ConfigError for an unknown robot or variation."""
+    """The processes of a session, in starting order. Raises ConfigError for an unknown robot or variation, and where no
+    policy is."""
     profile = load_robot(options.robot)
     resolve("variations", options.variation)
     simulated = profile.name == SIMULATED
+    policy = Path(options.policy).expanduser() if options.policy else share_path("models", "base")
     values = dataclasses.asdict(options) | {
         "robot": _absolute(options.robot),
         "variation": _absolute(options.variation),
-        "policy": options.policy or str(share_path("models", "base")),
+        "policy": str(policy),
+        "image_size": read_card(policy).image_size,
         "out": str(Path(options.out).expanduser().absolute()),
     }
     extra = (Path(options.params_file),) if options.params_file else ()

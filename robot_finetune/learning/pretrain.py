@@ -113,7 +113,11 @@ class Pretraining:
 
     def _collect_scripted(self, workers: Workers) -> None:
         config, first = self.config, TRAINING_SEED * (self.config.seed + 1)
-        source = RolloutConfig("scripted", "base", self.robot, "scripted", "training", randomise=config.randomise)
+        shape = config.network
+        source = RolloutConfig(
+            "scripted", "base", self.robot, "scripted", "training", randomise=config.randomise,
+            image_size=shape.image_size, max_steps=shape.max_steps,
+        )  # fmt: skip
         for episode in workers.start(source, range(first, first + config.scripted)):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already
             if self.scripted.episodes % 1000 == 0:

@@ -41,6 +41,8 @@ class RolloutConfig:
     randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
     floors: bool = setting(False, "the scene randomisation varies the floor's pattern as well")
     look: bool = setting(False, "judge by images as well as by the gripper (slower)")
+    image_size: int = setting(64, "edge of the scripted policy's images; a network has its own", unit="px", low=16)
+    max_steps: int = setting(10, "step limit of the scripted policy; a network has its own", low=1, high=50)
 
 
 class Workers:
@@ -98,7 +100,7 @@ def _bench(config: RolloutConfig) -> tuple[Cell, ScriptedPolicy | QPolicy, Episo
     profile = load_robot(config.robot)
     cell = Cell(profile, load_variation(config.variation))
     policy: ScriptedPolicy | QPolicy
-    settings = RunnerConfig(look=config.look)
+    settings = RunnerConfig(config.max_steps, config.image_size, config.look)
     if config.policy == "scripted":
         policy = ScriptedPolicy(cell, config.noise, np.random.default_rng())
     else:

@@ -80,6 +80,11 @@ class Trainer:
             (path for path in (policy / REPLAY, share_path("models", "base", REPLAY)) if path.is_file()), None
         )
         base_replay = unpack(packed) if packed else ReplayBuffer(None, 1, size)
+        if base_replay.image_size != size:
+            raise CheckpointError(
+                f"{packed}: its images have {base_replay.image_size} px, those of the network in {policy} {size}; put "
+                f"the {REPLAY} of that network's pre-training beside it"
+            )
         self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
         if self._state.is_file():
             self._tuner.load_state(self._state)

@@ -91,7 +91,8 @@ class PolicyNode(ManagedNode):
         self._policy = SwitchingPolicy(QPolicy(checkpoint, profile, parameters.actions, parameters.seed))
         stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
-        robot = ros_robot(self, profile, self._control.check)
+        shape = checkpoint.network.config
+        robot = ros_robot(self, profile, self._control.check, shape.image_size)
         if isinstance(robot.arm, MoveItArm):
             self.at_close(robot.arm.close)
         self._robot = stop.guard(robot)
@@ -99,7 +100,6 @@ class PolicyNode(ManagedNode):
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary")
-        shape = checkpoint.network.config
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
         self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._publisher, config)
         self._updates: queue.SimpleQueue[ModelUpdate | None] = queue.SimpleQueue()

@@ -26,12 +26,16 @@ OBSERVATION_TOPIC = "observation"
 class RosCamera:
     """Implements `interfaces.Camera` on the camera node's network images, which carry the stamps of the raw ones."""
 
-    def __init__(self, node: Node, clock: RosClock, timeout: float, check: Check = no_check) -> None:
-        """timeout: wall seconds without a new image after which the camera counts as dead."""
+    def __init__(
+        self, node: Node, clock: RosClock, timeout: float, check: Check = no_check, image_size: int | None = None
+    ) -> None:
+        """timeout: wall seconds without a new image after which the camera counts as dead. image_size: edge of the
+        images [px]; None takes any."""
         self._condition = threading.Condition()
         self._clock = clock
         self._timeout = timeout
         self._check = check
+        self._size = image_size
         self._newest: Image | None = None
         self._subscription = node.create_subscription(Image, OBSERVATION_TOPIC, self._store, NEWEST)
 
@@ -43,9 +47,15 @@ class RosCamera:
             after = max(after, self._stamp(before))
             wait_for(self._condition, lambda: self._stamp(self._newest) > after, self._timeout, self._check)
             message = self._newest
-        if message is not None and self._stamp(message) > after:
-            return Frame(image_to_rgb(message), self._stamp(message))
         topic, seconds = self._subscription.topic_name, f"{self._timeout:.1f} s"
+        if message is not None and self._stamp(message) > after:
+            image = image_to_rgb(message)
+            if self._size and image.shape[:2] != (self._size, self._size):
+                raise RobotError(
+                    f"images on {topic} have {image.shape[1]} x {image.shape[0]} px, the policy's network takes "
+                    f"{self._size} x {self._size}: set the camera node's parameter image_size: {self._size}"
+                )
+            return Frame(image, self._stamp(message))
         if message is not before and message is not None:
             late = after - self._stamp(message)
             raise RobotError(
@@ -65,8 +75,9 @@ class RosCamera:
         return -1.0 if message is None else to_seconds(message.header.stamp)
 
 
-def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check) -> Robot:
+def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check, image_size: int | None = None) -> Robot:
     """The robot of `profile` on the topics of `node`, which another thread spins. check: interrupts waits by raising.
+    image_size: edge [px] that the camera's images must have.
 
     Raises ConfigError if the profile has not been measured, RobotError if a package that it needs is not installed.
     """
@@ -75,7 +86,7 @@ def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check) -> Rob
     states = JointStates(node, profile.joint_states_topic, clock)
     arm = make_arm(node, states, profile, clock, check)
     gripper = make_gripper(node, states, profile, clock, check)
-    return Robot(arm, gripper, RosCamera(node, clock, profile.camera.timeout, check), clock)
+    return Robot(arm, gripper, RosCamera(node, clock, profile.camera.timeout, check, image_size), clock)
 
 
 def wait_until_ready(robot: Robot, timeout: float, check: Check, waiting: Callable[[str], object]) -> None:

@@ -16,12 +16,14 @@ WEIGHTS, CARD = "model.safetensors", "model.yaml"
 
 @dataclass(frozen=True)
 class VersionCard:
-    """What model.yaml says of a checkpoint. grasps, updates: that it was fine-tuned with (0 if unknown)."""
+    """What model.yaml says of a checkpoint. image_size: edge of the images that its network takes [px]. grasps,
+    updates: that it was fine-tuned with (0 if unknown)."""
 
     folder: Path
     version: int
     parent: int
     sha256: str
+    image_size: int
     grasps: int = 0
     updates: int = 0
 
@@ -44,8 +46,8 @@ def read_card(folder: Path) -> VersionCard:
     card = load_yaml(path)
     meta: Mapping[str, Any] = card.get("meta") or {}
     try:
-        numbers = (int(card["version"]), int(card["parent"]), str(card["sha256"]))
-        return VersionCard(folder, *numbers, int(meta.get("grasps", 0)), int(meta.get("updates", 0)))
+        made = (int(card["version"]), int(card["parent"]), str(card["sha256"]), int(card["network"]["image_size"]))
+        return VersionCard(folder, *made, int(meta.get("grasps", 0)), int(meta.get("updates", 0)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"{path}: not the card of a checkpoint ({error!r}); restore it or use another one") from error
 

@@ -27,13 +27,15 @@ def write_grasp(folder, number, mode="explore", version=BASE, success=True, end_
     return write_episode(folder / "episodes", episode)
 
 
-def write_version(folder, version, weights=b"weights", sha256=None):
+def write_version(folder, version, weights=b"weights", sha256=None, image_size=64):
     """A checkpoint's card and weights, sound unless another sha256 is given."""
     place = folder / "checkpoints" / f"v{version:04d}"
     place.mkdir(parents=True)
     (place / "model.safetensors").write_bytes(weights)
     card = {"version": version, "parent": version - 1, "sha256": sha256 or hashlib.sha256(weights).hexdigest()}
-    (place / "model.yaml").write_text(yaml.safe_dump({**card, "meta": {"grasps": 20, "updates": 100}}))
+    more = {"network": {"image_size": image_size}, "meta": {"grasps": 20, "updates": 100}}
+    (place / "model.yaml").write_text(yaml.safe_dump(card | more))
+    return place
 
 
 def write_head_of(folder, **options):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from robot_finetune.data.replay_file import unpack
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
 from robot_finetune.learning.pretrain import PretrainConfig, Pretraining
 from robot_finetune.learning.q_network import NetworkConfig
@@ -57,3 +58,10 @@ def test_the_learning_rate_falls_to_its_last_value():
     config = PretrainConfig(updates=100, rounds=2, round_updates=50, decay_from=0.5, final_rate=0.1)
     rates = [config.learning_rate(update) / config.bellman.learning_rate for update in (0, 100, 150, 200)]
     assert rates == pytest.approx([1.0, 1.0, 0.55, 0.1])
+
+
+def test_a_network_with_larger_images_and_other_episodes_is_pretrained_on_such(tmp_path):
+    network = replace(CONFIG.network, image_size=96, max_steps=4)
+    Pretraining(replace(CONFIG, rounds=1, network=network), tmp_path, processes=1).run()
+    assert unpack(tmp_path / "best" / "replay.bin").image_size == 96
+    assert load_checkpoint(tmp_path / "best").network.config == network

@@ -1,8 +1,10 @@
 """The nodes of a session are those of the launch file, with the policy that the session has come to."""
 
+import pytest
 from session_folder import BASE, write_version
 
 from robot_finetune.bringup import BringupOptions, node_graph
+from robot_finetune.config import ConfigError, share_path
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.graph import expected_topics, session_graph
@@ -10,7 +12,8 @@ from robot_finetune.session.options import SessionOptions
 from robot_finetune.session.process_runner import node_command
 from robot_finetune.session.record import EVALUATE, EXPLORE, Grasp, sort_into_phases
 
-OPTIONS = SessionOptions(variation="base", grasps=2, policy="/base", seed=7)
+POLICY = str(share_path("models", "base"))
+OPTIONS = SessionOptions(variation="base", grasps=2, policy=POLICY, seed=7)
 NOTHING = sort_into_phases([], BASE)
 ALL_BUT_AFTER = sort_into_phases([Grasp(f"e{i}", EXPLORE, BASE, True) for i in range(2)], BASE)
 INTO_AFTER = sort_into_phases([*ALL_BUT_AFTER.learning, Grasp("e9", EVALUATE, BASE, True)], BASE)
@@ -22,7 +25,7 @@ def parameters(specs, node):
 
 
 def test_the_process_runner_starts_what_the_launch_file_starts(tmp_path, monkeypatch):
-    launched = node_graph(BringupOptions(variation="base", policy="/base", out=str(tmp_path)))
+    launched = node_graph(BringupOptions(variation="base", policy=POLICY, out=str(tmp_path)))
     specs = session_graph(tmp_path, OPTIONS, NOTHING, runs=0)
     assert [(spec.name, spec.executable, spec.respawn) for spec in specs] == [
         (spec.name, spec.executable, spec.respawn) for spec in launched
@@ -40,16 +43,23 @@ def test_the_process_runner_starts_what_the_launch_file_starts(tmp_path, monkeyp
 def test_nothing_moves_before_the_session_says_so(tmp_path):
     policy = parameters(session_graph(tmp_path, OPTIONS, NOTHING, runs=0), "policy")
     assert (policy["autostart"], policy["accept_updates"], policy["mode"]) == (False, False, "evaluate")
-    assert policy["seed"] == 7 and policy["policy"] == "/base"
+    assert policy["seed"] == 7 and policy["policy"] == POLICY
 
 
 def test_a_resumed_session_acts_with_its_newest_version_in_new_scenes(tmp_path):
     write_version(tmp_path, BASE + 1)
     specs = session_graph(tmp_path, OPTIONS, NOTHING, runs=1)
     assert parameters(specs, "policy")["policy"].endswith(f"v{BASE + 1:04d}")
-    assert parameters(specs, "trainer")["policy"] == "/base", "the trainer goes on from its own state"
+    assert parameters(specs, "trainer")["policy"] == POLICY, "the trainer goes on from its own state"
     seeds = [parameters(session_graph(tmp_path, OPTIONS, NOTHING, runs), "sim_cell")["seed"] for runs in range(3)]
     assert seeds[0] == 7 and len(set(seeds)) == 3
+
+
+def test_the_camera_node_makes_the_images_that_the_network_takes(tmp_path):
+    policy = str(write_version(tmp_path, 1, image_size=96))
+    assert parameters(node_graph(BringupOptions(policy=policy)), "camera")["image_size"] == 96
+    with pytest.raises(ConfigError, match="no checkpoint there"):
+        node_graph(BringupOptions(policy=str(tmp_path)))
 
 
 def test_the_trainer_runs_until_the_newest_version_is_measured(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
-from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
+from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig
 from robot_finetune.learning.q_network import NetworkConfig, build_network
 from robot_finetune.learning.trainer import Trainer, TrainerConfig
@@ -127,3 +127,9 @@ def test_a_damaged_replay_is_filled_again_from_the_episodes(base, out):
     start(base, out)
     (out / "trainer" / "replay" / "rows.npy").write_bytes(b"damaged")
     assert start(base, out).replay.episodes == 4
+
+
+def test_a_base_replay_of_another_image_size_is_refused_before_any_grasp(base, out):
+    save_checkpoint(base, build_network(NetworkConfig(image_size=96, channels=8, hidden=8), 0), 7, 6, {})
+    with pytest.raises(CheckpointError, match=r"replay.bin: its images have 64 px, those of the network in .* 96"):
+        Trainer(base, out, RobotProfile(), CONFIG)

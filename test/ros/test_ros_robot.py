@@ -14,7 +14,7 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import GripperConfig, load_robot
 from robot_finetune.ros.gripper_client import GripperClient, PositionTopic
 from robot_finetune.ros.qos import COMMAND
-from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
+from robot_finetune.ros.ros_robot import RosCamera, ros_robot, wait_until_ready
 from robot_finetune.ros.trajectory_arm import JointStates
 from robot_finetune.ros.waiting import RosClock, no_check
 
@@ -46,6 +46,12 @@ def test_the_arm_goes_where_it_is_told_and_images_are_newer_than_the_call(robot,
     assert frame.stamp > now and frame.image.shape == (64, 64, 3)
     assert worker(robot.camera.frame).stamp > frame.stamp
     assert not worker(robot.arm.move, np.array([2.0, 0.0, 0.2, 0.0])).reached
+
+
+def test_images_of_another_size_than_the_networks_are_not_scaled_silently(robot, ros, worker):
+    camera = RosCamera(ros.node, robot.clock, 5.0, image_size=96)
+    with pytest.raises(RobotError, match="64 x 64 px.*image_size: 96"):
+        worker(camera.frame)
 
 
 def test_the_gripper_answers_when_its_fingers_rest(robot, worker):
