@@ -1,12 +1,10 @@
 """The command line: help at once, and one line for every mistake of a user."""
 
-import hashlib
 import subprocess
 import sys
 
 import pytest
-import yaml
-from session_folder import write_session
+from session_folder import write_session, write_version
 
 from robot_finetune import cli
 
@@ -14,12 +12,7 @@ from robot_finetune import cli
 @pytest.fixture
 def policy(tmp_path):
     """A checkpoint folder as far as `session` looks into it before it starts anything."""
-    folder = tmp_path / "policy"
-    folder.mkdir()
-    (folder / "model.safetensors").write_bytes(b"weights")
-    sha256 = hashlib.sha256(b"weights").hexdigest()
-    (folder / "model.yaml").write_text(yaml.safe_dump({"version": 1, "parent": 0, "sha256": sha256}))
-    return folder
+    return write_version(tmp_path, 1)
 
 
 def error_line(capsys, *words):
