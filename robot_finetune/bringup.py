@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-from robot_finetune.config import from_mapping, resolve, setting, share_path
+from robot_finetune.config import from_mapping, policy_folder, resolve, setting, share_path
 from robot_finetune.data.layout import BAGS
+from robot_finetune.data.version_card import read_card
 from robot_finetune.node_spec import NodeSpec
 from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
 from robot_finetune.robot_nodes import robot_nodes
-from robot_finetune.session.versions import read_card
 
 RECORDED_TOPICS = (
     "observation",
@@ -81,7 +81,7 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
     profile = load_robot(options.robot)
     resolve("variations", options.variation)
     simulated = profile.name == SIMULATED
-    policy = Path(options.policy).expanduser() if options.policy else share_path("models", "base")
+    policy = policy_folder(options.policy)
     values = dataclasses.asdict(options) | {
         "robot": _absolute(options.robot),
         "variation": _absolute(options.variation),

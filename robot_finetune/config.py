@@ -52,6 +52,11 @@ def share_path(*parts: str) -> Path:
     return Path(get_package_share_directory("robot_finetune")).joinpath(*parts)
 
 
+def policy_folder(policy: str) -> Path:
+    """The checkpoint folder that an option names, absolute; empty is the shipped base policy."""
+    return Path(policy).expanduser().absolute() if policy else share_path("models", "base")
+
+
 def find_file(name: str) -> Path:
     """The file that `package://<package>/<path>`, an absolute path or a path in this package names.
 

@@ -113,11 +113,9 @@ class Pretraining:
 
     def _collect_scripted(self, workers: Workers) -> None:
         config, first = self.config, TRAINING_SEED * (self.config.seed + 1)
-        shape = config.network
         source = RolloutConfig(
-            "scripted", "base", self.robot, "scripted", "training", randomise=config.randomise,
-            image_size=shape.image_size, max_steps=shape.max_steps,
-        )  # fmt: skip
+            "scripted", "base", self.robot, "scripted", "training", randomise=config.randomise, network=config.network
+        )
         for episode in workers.start(source, range(first, first + config.scripted)):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already
             if self.scripted.episodes % 1000 == 0:

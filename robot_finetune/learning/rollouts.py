@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 
 from robot_finetune.config import setting
 from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.q_network import NetworkConfig
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
@@ -41,8 +42,7 @@ class RolloutConfig:
     randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
     floors: bool = setting(False, "the scene randomisation varies the floor's pattern as well")
     look: bool = setting(False, "judge by images as well as by the gripper (slower)")
-    image_size: int = setting(64, "edge of the scripted policy's images; a network has its own", unit="px", low=16)
-    max_steps: int = setting(10, "step limit of the scripted policy; a network has its own", low=1, high=50)
+    network: NetworkConfig = setting(NetworkConfig, "that scripted episodes are for; a checkpoint has its own")
 
 
 class Workers:
@@ -100,11 +100,10 @@ def _bench(config: RolloutConfig) -> tuple[Cell, ScriptedPolicy | QPolicy, Episo
     profile = load_robot(config.robot)
     cell = Cell(profile, load_variation(config.variation))
     policy: ScriptedPolicy | QPolicy
-    settings = RunnerConfig(config.max_steps, config.image_size, config.look)
     if config.policy == "scripted":
-        policy = ScriptedPolicy(cell, config.noise, np.random.default_rng())
+        policy, network = ScriptedPolicy(cell, config.noise, np.random.default_rng()), config.network
     else:
         policy = QPolicy(load_checkpoint(config.policy), profile)
         network = policy.checkpoint.network.config
-        settings = replace(settings, image_size=network.image_size, max_steps=network.max_steps)
+    settings = RunnerConfig(network.max_steps, network.image_size, config.look)
     return cell, policy, EpisodeRunner(sim_robot(cell), profile, policy, GraspDetector(profile), config=settings)

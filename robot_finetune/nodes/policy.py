@@ -18,7 +18,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from robot_finetune.config import ConfigError, resolve, setting, share_path
+from robot_finetune.config import ConfigError, policy_folder, resolve, setting
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
 from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
 from robot_finetune.learning.version_switch import SwitchingPolicy
@@ -86,7 +86,7 @@ class PolicyNode(ManagedNode):
         resolve("variations", parameters.variation)
         profile = load_robot(parameters.robot)
         torch.set_num_threads(1)
-        checkpoint = load_checkpoint(parameters.policy or share_path("models", "base"))
+        checkpoint = load_checkpoint(policy_folder(parameters.policy))
         probe(checkpoint, profile)
         self._policy = SwitchingPolicy(QPolicy(checkpoint, profile, parameters.actions, parameters.seed))
         stop = EmergencyStop()

@@ -19,7 +19,7 @@ import torch
 from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
-from robot_finetune.config import setting, share_path
+from robot_finetune.config import policy_folder, setting
 from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.learning.checkpoint import CheckpointError
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
@@ -57,7 +57,7 @@ class TrainerNode(ManagedNode):
 
     def configure(self) -> None:
         self._config = config = read_parameters(self, TrainerParameters)
-        policy = Path(config.policy or share_path("models", "base")).expanduser()
+        policy = policy_folder(config.policy)
         out = Path(config.out).expanduser().absolute()
         self._trainer = Trainer(policy, out, load_robot(config.robot), config.training, config.seed)
         self._resumed = self._trainer.newest

@@ -47,15 +47,10 @@ class RosCamera:
             after = max(after, self._stamp(before))
             wait_for(self._condition, lambda: self._stamp(self._newest) > after, self._timeout, self._check)
             message = self._newest
-        topic, seconds = self._subscription.topic_name, f"{self._timeout:.1f} s"
         if message is not None and self._stamp(message) > after:
-            image = image_to_rgb(message)
-            if self._size and image.shape[:2] != (self._size, self._size):
-                raise RobotError(
-                    f"images on {topic} have {image.shape[1]} x {image.shape[0]} px, the policy's network takes "
-                    f"{self._size} x {self._size}: set the camera node's parameter image_size: {self._size}"
-                )
-            return Frame(image, self._stamp(message))
+            self._check_size(message)
+            return Frame(image_to_rgb(message), self._stamp(message))
+        topic, seconds = self._subscription.topic_name, f"{self._timeout:.1f} s"
         if message is not before and message is not None:
             late = after - self._stamp(message)
             raise RobotError(
@@ -64,6 +59,13 @@ class RosCamera:
         raise RobotError(
             f"no image on {topic} for {seconds}: are the camera driver (or sim_cell) and the camera node running?"
         )
+
+    def _check_size(self, message: Image) -> None:
+        if self._size and (message.width, message.height) != (self._size, self._size):
+            raise RobotError(
+                f"images on {self._subscription.topic_name} have {message.width} x {message.height} px, the policy's "
+                f"network takes {self._size} x {self._size}: set the camera node's parameter image_size: {self._size}"
+            )
 
     def _store(self, message: Image) -> None:
         with self._condition:

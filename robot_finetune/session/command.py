@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from robot_finetune.config import ConfigError, resolve, share_path
+from robot_finetune.config import ConfigError, policy_folder, resolve
+from robot_finetune.data.version_card import read_card
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.session.options import (
@@ -23,7 +24,6 @@ from robot_finetune.session.options import (
     read_head,
     write_head,
 )
-from robot_finetune.session.versions import read_card
 from robot_finetune.sim.variations import load_variation
 
 EXTENDABLE = ("grasps", "before", "after", "real_time_factor", "image_check", "params_file")
@@ -58,7 +58,7 @@ def new_head(folder: Path, given: dict[str, object]) -> SessionHead:
     if (folder / SESSION_FILE).exists():
         raise ConfigError(f"{folder} holds a session already: go on with --resume {folder}, or give another --out")
     options = merge_options(given)
-    policy = Path(options.policy).expanduser().absolute() if options.policy else share_path("models", "base")
+    policy = policy_folder(options.policy)
     card = read_card(policy)
     if not card.sound:
         raise ConfigError(

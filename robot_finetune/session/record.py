@@ -13,9 +13,10 @@ from pathlib import Path
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.layout import EPISODES
+from robot_finetune.data.version_card import VersionCard
 from robot_finetune.session.metrics import SessionMetrics, read_metrics
 from robot_finetune.session.options import SessionHead, read_head
-from robot_finetune.session.versions import VersionCard, session_versions
+from robot_finetune.session.versions import session_versions
 from robot_finetune.stats import Proportion
 from robot_finetune.types import Episode
 
