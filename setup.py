@@ -13,7 +13,9 @@ setup(
     python_requires=">=3.11",
     package_dir={"": "."},
     packages=find_packages(include=["robot_finetune", "robot_finetune.*"]),
+    package_data={"robot_finetune.experiments.benchmarks": ["unseen/*.yaml"]},
     install_requires=[
+        "click",
         "matplotlib",
         "mcap",
         "mcap-ros2-support",

@@ -1,7 +1,7 @@
 """Fine-tune a grasping policy: `ros2 launch robot_finetune finetune.launch.py robot:=sim
 variation:=offset_gripper_10cm`.
 
-The node graph and its arguments are data in robot_finetune/bringup.py; this file turns them into launch actions.
+The node graph and its arguments are data in robot_finetune/graph/bringup.py; this file turns them into launch actions.
 """
 
 import os
@@ -12,7 +12,7 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from robot_finetune import bringup
+from robot_finetune.graph import bringup
 from robot_finetune.ros.environment import missing_environment
 
 

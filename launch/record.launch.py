@@ -5,7 +5,7 @@ from datetime import datetime
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
-from robot_finetune import bringup
+from robot_finetune.graph import bringup
 
 ARGUMENTS = ("out", "namespace")
 

@@ -1,66 +1,92 @@
-"""`robot-finetune`: one command a job. Each job's module offers `add_arguments(parser)` and `run(args) -> exit
-code`."""
+"""`robot-finetune`: one command a job. Each is in a module of its own in commands/ as `command`; this file sorts them
+and says in one line what went wrong."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = {
-    "setup": ("robot_finetune.cell_setup.command", "walk through a new cell, measure it and write its robot profile"),
-    "session": (
-        "robot_finetune.session.command",
-        "bring the whole ROS graph up, fine-tune while grasping, end with a report",
-    ),
-    "evaluate": ("robot_finetune.learning.evaluate", "success of a policy in the simulated cell, without ROS"),
-    "adapt": (
-        "robot_finetune.learning.adapt",
-        "the paper's explore, fine-tune, evaluate on one variation, without ROS",
-    ),
-    "lineage": ("robot_finetune.learning.lineage", "continual learning: one variation after the other, without ROS"),
-    "pretrain": ("robot_finetune.learning.pretrain", "a base policy from nothing"),
-    "report": ("robot_finetune.report", "write the HTML report of a session's folder again"),
-    "episodes": ("robot_finetune.data.episodes_command", "list, verify or export the episodes of a session"),
-    "benchmark": ("robot_finetune.benchmark_command", "run one of the benchmarks"),
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from robot_finetune import __version__
+
+PROGRAM = "robot-finetune"
+SECTIONS = {
+    "On the robot, or the simulated cell behind the same ROS topics": ("setup", "session"),
+    "In simulation, without ROS": ("pretrain", "evaluate", "adapt", "lineage", "benchmark"),
+    "Afterwards": ("report", "episodes"),
+    "This program": ("completion",),
 }
+
+
+def commands() -> list[str]:
+    """The names of all commands."""
+    return [name for names in SECTIONS.values() for name in names]
+
+
+class Sections(click.Group):
+    """Commands that are imported when they are asked for, shown by section."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return commands()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in commands():
+            return None
+        command: click.Command = importlib.import_module(f"robot_finetune.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl([(name, found.get_short_help_str(90)) for name, found in commands if found])
+
+
+@click.group(
+    cls=Sections,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
+    epilog="`robot-finetune COMMAND --help` has examples.",
+)
+@click.version_option(__version__, prog_name=PROGRAM)
+def program() -> None:
+    """Robots that keep learning after they are deployed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 done, 1 could not be done (one line says why), 2 wrong usage, 130 interrupted."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="robot-finetune", description="Robots that keep learning after they are deployed."
-    )
-    parser.add_argument(
-        "command",
-        choices=COMMANDS,
-        metavar="COMMAND",
-        help="; ".join(f"{name}: {text}" for name, (_, text) in COMMANDS.items()),
-    )
-    command = parser.parse_args(words[:1]).command
-    module_name, text = COMMANDS[command]
-    module = importlib.import_module(module_name)
-    job = argparse.ArgumentParser(prog=f"robot-finetune {command}", description=text)
-    module.add_arguments(job)
-    args = job.parse_args(words[1:])
     try:
-        return int(module.run(args))
-    except KeyboardInterrupt:
+        return int(program.main(argv, prog_name=PROGRAM, standalone_mode=False) or 0)
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else PROGRAM
+        return _failed(f"{error.format_message()} See: {path} --help", 2)
+    except (KeyboardInterrupt, click.Abort):
         return 130
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return _failed(str(error), 1)
+
+
+def _failed(text: str, code: int) -> int:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return code
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """What a user can cure; anything else is a defect and keeps its traceback."""
-    from robot_finetune.config import ConfigError
+    from robot_finetune.config import ConfigError  # numpy and torch are imported only where something went wrong
     from robot_finetune.data.replay_storage import ReplayError
     from robot_finetune.learning.checkpoint import CheckpointError
     from robot_finetune.robot.interfaces import RobotError
 
     return ConfigError, ReplayError, CheckpointError, RobotError, OSError
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,6 +19,8 @@ import yaml
 
 T = TypeVar("T")
 
+SEED_LIMIT = 2**31 - 1
+"""The largest seed; what is made from seeds stays within 64 bits."""
 SHARE = Path(__file__).resolve().parent.parent
 """Root of config/, urdf/ and models/: the source tree, replaced by the installed share folder when there is one."""
 

@@ -14,7 +14,7 @@ class CellGraph:
 
     def __init__(self, spawn_node: Callable[..., Any], ros: Any, out: Path) -> None:
         from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, PolicyStep
-        from robot_finetune.ros.qos import EPISODE, LATCHED, STEP
+        from robot_finetune.ros.node.qos import EPISODE, LATCHED, STEP
 
         self._spawn, self.out = spawn_node, out
         self._empty, self._update = PolicyStatus(), ModelUpdate
@@ -41,7 +41,8 @@ class CellGraph:
     def checkpoint(self, version: int) -> str:
         """Write a small random network as a version; returns its sha256."""
         from robot_finetune.learning.checkpoint import save_checkpoint
-        from robot_finetune.learning.q_network import NetworkConfig, build_network
+        from robot_finetune.learning.networks.build import build_network
+        from robot_finetune.learning.networks.interface import NetworkConfig
 
         network = build_network(NetworkConfig(channels=8, hidden=8, max_steps=3), version)
         return save_checkpoint(self.out / f"v{version}", network, version, max(0, version - 1), {})

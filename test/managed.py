@@ -15,7 +15,7 @@ class Managed:
         from diagnostic_msgs.msg import DiagnosticArray
         from lifecycle_msgs.msg import TransitionEvent
 
-        from robot_finetune.ros.qos import COMMAND
+        from robot_finetune.ros.node.qos import COMMAND
 
         self._ros, self._name = ros, name
         self._events = ros.collect(TransitionEvent, f"{name}/transition_event", COMMAND)

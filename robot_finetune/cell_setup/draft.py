@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.robot.profile import RobotProfile, load_robot
 
 DIGITS = 4
+SLOW_SPEED, SLOW_ACCELERATION, SLOW_SCALING = 0.1, 0.5, 0.2
 
 
 class Draft:
@@ -67,3 +69,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return round(value, DIGITS) + 0.0 if isinstance(value, float) else value  # + 0.0: no minus before a zero
+
+
+def slowed(profile: RobotProfile) -> RobotProfile:
+    """The profile for motions of the set-up: slow, and with what is still to be measured left open."""
+    motion = profile.motion
+    slow = replace(
+        motion,
+        tip_speed=min(motion.tip_speed, SLOW_SPEED),
+        tip_acceleration=min(motion.tip_acceleration, SLOW_ACCELERATION),
+        velocity_scaling=min(motion.velocity_scaling, SLOW_SCALING),
+        acceleration_scaling=min(motion.acceleration_scaling, SLOW_SCALING),
+    )
+    return replace(profile, motion=slow, to_measure=())

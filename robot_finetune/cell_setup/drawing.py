@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.perception.crop import square_of
+from robot_finetune.robot.crop import square_of
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.robot.workspace import box_edges
 
 CROP, BIN, WORKSPACE = (255, 255, 0), (0, 255, 0), (255, 64, 64)  # RGB
-
-
-def box_edges(low: Sequence[float], high: Sequence[float]) -> np.ndarray:
-    """The twelve edges (12, 2, 3) of a box [m]."""
-    corners = np.array([[(low, high)[i >> axis & 1][axis] for axis in range(3)] for i in range(8)])
-    return np.array([(corners[i], corners[i | 1 << axis]) for i in range(8) for axis in range(3) if not i >> axis & 1])
 
 
 def draw_cell(image: np.ndarray, profile: RobotProfile) -> np.ndarray:

@@ -16,7 +16,7 @@ from robot_finetune.config import setting
 from robot_finetune.data.replay_buffer import Batch
 from robot_finetune.learning.augmentation import AugmentationConfig, augment, miscalibrate
 from robot_finetune.learning.cem import CEMConfig, maximise
-from robot_finetune.learning.q_network import QNetwork, State, state_tensors
+from robot_finetune.learning.networks.interface import QNetwork, State, state_tensors
 
 TARGET_CEM = CEMConfig(samples=16, elites=4, iterations=2)
 BFLOAT16 = torch.cpu._is_avx512_bf16_supported()

@@ -16,7 +16,8 @@ from safetensors.torch import save as save_tensors
 from robot_finetune.config import ConfigError, from_mapping, load_yaml, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.version_card import CARD, WEIGHTS
-from robot_finetune.learning.q_network import NetworkConfig, QNetwork, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig, QNetwork
 
 FORMAT = 1
 

@@ -19,7 +19,7 @@ from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.learning.bellman import BellmanConfig, Metrics, QLearner, Sampled, mixed_batch
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
 from robot_finetune.learning.mounting import Mounting
-from robot_finetune.learning.q_network import QNetwork
+from robot_finetune.learning.networks.interface import QNetwork
 from robot_finetune.learning.scene_transfer import SceneTransfer
 from robot_finetune.robot.profile import RobotProfile
 
@@ -28,7 +28,7 @@ FINE_TUNE_BELLMAN = BellmanConfig(polyak=0.99, n_step=3)
 
 @dataclass(frozen=True)
 class FineTuneConfig:
-    """The paper's recipe, and what an ablation has added to it (benchmarks/ablation.py)."""
+    """The paper's recipe, and what an ablation has added to it (experiments/benchmarks/ablation.py)."""
 
     batch_size: int = setting(64, "transitions a gradient step", low=2, high=4096)
     new_fraction: float = setting(0.5, "part of a batch that comes from the new data (paper: half)", low=0.0, high=1.0)

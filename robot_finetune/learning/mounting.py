@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
-from robot_finetune.learning.q_network import QNetwork, state_tensors
+from robot_finetune.learning.networks.interface import QNetwork, state_tensors
 from robot_finetune.learning.scene_transfer import GROWTH, IMAGES
 
 CLEAR = 3.0  # times the scatter, that a displacement must be to be believed

@@ -12,7 +12,7 @@ import torch
 from robot_finetune.config import setting
 from robot_finetune.learning.cem import CEMConfig, maximise, move_actions
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
-from robot_finetune.learning.q_network import State, state_tensors
+from robot_finetune.learning.networks.interface import State, state_tensors
 from robot_finetune.robot.interfaces import Decision
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Observation

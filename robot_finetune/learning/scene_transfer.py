@@ -14,8 +14,8 @@ import numpy as np
 
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.perception.preprocess import preprocess
 from robot_finetune.perception.scene_change import bin_mask
+from robot_finetune.robot.preprocess import preprocess
 from robot_finetune.robot.profile import RobotProfile
 
 IMAGES = 400  # of which the middle is taken

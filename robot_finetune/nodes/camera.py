@@ -20,16 +20,16 @@ from robot_finetune.config import setting
 from robot_finetune.perception.brightness import BrightnessWatch
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.perception.image_source import SourceReader
-from robot_finetune.perception.preprocess import preprocess
 from robot_finetune.perception.rectification import Rectification
+from robot_finetune.robot.preprocess import preprocess
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.diagnostics import Health, Level
 from robot_finetune.ros.image_statistics import ImageStatistics
 from robot_finetune.ros.images import camera_info, compressed_to_rgb, image_to_rgb, numpy_to_image
-from robot_finetune.ros.managed_node import ManagedNode, run_managed_node
-from robot_finetune.ros.parameters import read_parameters
-from robot_finetune.ros.qos import SENSOR
-from robot_finetune.ros.spin import until_shutdown
+from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
+from robot_finetune.ros.node.parameters import read_parameters
+from robot_finetune.ros.node.qos import SENSOR
+from robot_finetune.ros.node.spin import until_shutdown
 
 KINDS = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}
 """camera.transport by the type of the driver's topic."""

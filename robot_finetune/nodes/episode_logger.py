@@ -20,10 +20,10 @@ from robot_finetune.data.layout import EPISODES
 from robot_finetune.msg import EpisodeSummary, GraspOutcome, PolicyStep
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.conversions import message_to_outcome, message_to_step
-from robot_finetune.ros.diagnostics import Health, Level
-from robot_finetune.ros.managed_node import ManagedNode, run_managed_node
-from robot_finetune.ros.parameters import read_parameters
-from robot_finetune.ros.qos import EPISODE, STEP
+from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
+from robot_finetune.ros.node.parameters import read_parameters
+from robot_finetune.ros.node.qos import EPISODE, STEP
 from robot_finetune.types import Episode
 
 OPEN_EPISODES = 32

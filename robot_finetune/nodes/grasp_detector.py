@@ -15,12 +15,13 @@ from robot_finetune.perception.frame_buffer import FrameBuffer
 from robot_finetune.perception.grasp_success import GraspDetector, GraspDetectorConfig
 from robot_finetune.robot.interfaces import Frame, GraspEvidence, RobotError
 from robot_finetune.robot.profile import GripperConfig, load_robot
-from robot_finetune.ros.conversions import outcome_to_message, to_seconds
-from robot_finetune.ros.diagnostics import Health, Level
+from robot_finetune.ros.conversions import outcome_to_message
 from robot_finetune.ros.images import image_to_rgb
-from robot_finetune.ros.managed_node import ManagedNode, run_managed_node
-from robot_finetune.ros.parameters import read_parameters
-from robot_finetune.ros.qos import EPISODE, SENSOR
+from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
+from robot_finetune.ros.node.parameters import read_parameters
+from robot_finetune.ros.node.qos import EPISODE, SENSOR
+from robot_finetune.ros.node.stamps import to_seconds
 
 IMAGES = ("before", "after_lift", "after_drop")
 FRAMES = 30

@@ -28,15 +28,15 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.run_control import ERROR, IDLE, STOPPED, RequestRefused, RunControl
 from robot_finetune.robot.safety import EmergencyStop
-from robot_finetune.ros.diagnostics import Health, Level
+from robot_finetune.ros.arms.moveit_arm import MoveItArm
 from robot_finetune.ros.emergency_signal import watch_emergency_stop
 from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge, new_episode_id
-from robot_finetune.ros.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
-from robot_finetune.ros.moveit_arm import MoveItArm
-from robot_finetune.ros.parameters import read_parameters
-from robot_finetune.ros.qos import LATCHED
+from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
+from robot_finetune.ros.node.parameters import read_parameters
+from robot_finetune.ros.node.qos import LATCHED
+from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
-from robot_finetune.ros.spin import START_ERRORS, fail
 from robot_finetune.ros.workspace_marker import workspace_shower
 
 

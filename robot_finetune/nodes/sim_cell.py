@@ -25,11 +25,12 @@ from robot_finetune.config import ConfigError, setting
 from robot_finetune.msg import PolicyStatus
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.conversions import message_to_trajectory, to_stamp
+from robot_finetune.ros.conversions import message_to_trajectory
 from robot_finetune.ros.images import CAMERA_FRAME, camera_info, numpy_to_image
-from robot_finetune.ros.parameters import declare_parameters
-from robot_finetune.ros.qos import CLOCK, COMMAND, EPISODE, SENSOR
-from robot_finetune.ros.spin import fail, run_node
+from robot_finetune.ros.node.parameters import declare_parameters
+from robot_finetune.ros.node.qos import CLOCK, COMMAND, EPISODE, SENSOR
+from robot_finetune.ros.node.spin import fail, run_node
+from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.pacing import Pace, Schedule
 from robot_finetune.sim.variations import load_variation

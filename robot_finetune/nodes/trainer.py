@@ -25,11 +25,11 @@ from robot_finetune.learning.checkpoint import CheckpointError
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
 from robot_finetune.msg import ModelUpdate, TrainerStatus
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.diagnostics import Health, Level
-from robot_finetune.ros.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
-from robot_finetune.ros.parameters import read_parameters
-from robot_finetune.ros.qos import LATCHED
-from robot_finetune.ros.spin import START_ERRORS, fail, until_shutdown
+from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
+from robot_finetune.ros.node.parameters import read_parameters
+from robot_finetune.ros.node.qos import LATCHED
+from robot_finetune.ros.node.spin import START_ERRORS, fail, until_shutdown
 
 NICENESS = 10
 PATIENCE = 10.0

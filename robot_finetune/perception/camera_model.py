@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_finetune.perception.crop import Crop, square_of
+from robot_finetune.robot.crop import Crop, square_of
 from robot_finetune.robot.profile import CameraConfig
 
 

@@ -10,7 +10,6 @@ from enum import Enum
 import numpy as np
 
 from robot_finetune.config import setting
-from robot_finetune.perception.preprocess import preprocess
 from robot_finetune.robot.action_space import ActionSpace
 from robot_finetune.robot.interfaces import (
     EpisodeObserver,
@@ -22,6 +21,7 @@ from robot_finetune.robot.interfaces import (
     Robot,
     RobotError,
 )
+from robot_finetune.robot.preprocess import preprocess
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.robot.workspace import Workspace
 from robot_finetune.types import Action, Episode, Observation, Step

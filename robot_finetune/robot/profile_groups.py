@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_finetune.config import ConfigError, setting
-from robot_finetune.perception.crop import Crop, square_of
+from robot_finetune.robot.crop import Crop, square_of
 
 BACKENDS = ("trajectory", "moveit", "servo")
 GRIPPERS = ("position_topic", "gripper_command", "parallel_gripper_command", "franka")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from robot_finetune.robot.action_space import wrap_angle
@@ -36,3 +38,9 @@ class Workspace:
         xyz = np.clip(np.asarray(pose)[:3] + step[:3], self.low, self.high)
         yaw = np.clip(wrap_angle(pose[3] - self.start_yaw) + step[3], -self.max_yaw, self.max_yaw)
         return np.array([*xyz, self.start_yaw + yaw])
+
+
+def box_edges(low: Sequence[float], high: Sequence[float]) -> np.ndarray:
+    """The twelve edges (12, 2, 3) of a box [m]."""
+    corners = np.array([[(low, high)[i >> axis & 1][axis] for axis in range(3)] for i in range(8)])
+    return np.array([(corners[i], corners[i | 1 << axis]) for i in range(8) for axis in range(3) if not i >> axis & 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,19 +13,8 @@ from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import PolicyStep
 from robot_finetune.robot.interfaces import JointTrajectory
 from robot_finetune.ros.images import CAMERA_FRAME, image_to_rgb, numpy_to_image
+from robot_finetune.ros.node.stamps import to_seconds, to_stamp
 from robot_finetune.types import Action, GraspOutcome, Observation, Step
-
-
-def to_seconds(stamp: Any) -> float:
-    """A Time or Duration message in seconds."""
-    return float(stamp.sec + stamp.nanosec * 1e-9)
-
-
-def to_stamp(seconds: float) -> Time:
-    """Seconds (of any clock, not negative) as a Time message; `to_seconds` gives the same number back."""
-    whole = math.floor(seconds)
-    nanoseconds = round((seconds - whole) * 1e9)
-    return Time(sec=whole + nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
 def step_to_message(

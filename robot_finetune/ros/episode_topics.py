@@ -14,9 +14,10 @@ from robot_finetune.learning.version_switch import SwitchingPolicy
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import PolicyStatus, PolicyStep
 from robot_finetune.robot.interfaces import Clock, Frame, GraspEvidence, RobotError
-from robot_finetune.ros.conversions import message_to_outcome, step_to_message, to_stamp
-from robot_finetune.ros.qos import EPISODE, STEP
-from robot_finetune.ros.waiting import Check, no_check, wait_for
+from robot_finetune.ros.conversions import message_to_outcome, step_to_message
+from robot_finetune.ros.node.qos import EPISODE, STEP
+from robot_finetune.ros.node.stamps import to_stamp
+from robot_finetune.ros.node.waiting import Check, no_check, wait_for
 from robot_finetune.types import GraspOutcome, Step
 
 REMEMBERED = 64

@@ -12,13 +12,13 @@ from sensor_msgs.msg import Image
 
 from robot_finetune.robot.interfaces import Frame, Robot, RobotError
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.ros.arms import make_arm
-from robot_finetune.ros.conversions import to_seconds
-from robot_finetune.ros.gripper_actions import make_gripper
+from robot_finetune.ros.arms.make_arm import make_arm
+from robot_finetune.ros.grippers.make_gripper import make_gripper
 from robot_finetune.ros.images import image_to_rgb
-from robot_finetune.ros.qos import NEWEST
-from robot_finetune.ros.trajectory_arm import JointStates
-from robot_finetune.ros.waiting import Check, RosClock, no_check, wait_for
+from robot_finetune.ros.node.joint_states import JointStates
+from robot_finetune.ros.node.qos import NEWEST
+from robot_finetune.ros.node.stamps import to_seconds
+from robot_finetune.ros.node.waiting import Check, RosClock, no_check, wait_for
 
 OBSERVATION_TOPIC = "observation"
 

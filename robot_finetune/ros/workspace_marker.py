@@ -8,9 +8,9 @@ from geometry_msgs.msg import Point
 from rclpy.node import Node
 from visualization_msgs.msg import Marker
 
-from robot_finetune.cell_setup.drawing import box_edges
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.ros.qos import LATCHED
+from robot_finetune.robot.workspace import box_edges
+from robot_finetune.ros.node.qos import LATCHED
 
 LINE_WIDTH = 0.003  # m
 

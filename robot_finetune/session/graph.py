@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_finetune.bringup import BringupOptions, node_graph
-from robot_finetune.node_spec import NodeSpec
+from robot_finetune.config import SEED_LIMIT
+from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.node_spec import NodeSpec
 from robot_finetune.robot.profile import SIMULATED, RobotProfile
-from robot_finetune.session.options import SEED_LIMIT, SessionOptions
+from robot_finetune.session.options import SessionOptions
 from robot_finetune.session.record import EVALUATE, Phases
 from robot_finetune.session.versions import newest_sound
 

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from robot_finetune.ros.qos import SENSOR
+from robot_finetune.ros.node.qos import SENSOR
 from robot_finetune.stats import percentile
 
 

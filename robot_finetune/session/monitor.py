@@ -19,7 +19,7 @@ from std_srvs.srv import Trigger
 
 from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, TrainerStatus
 from robot_finetune.robot.interfaces import RobotError
-from robot_finetune.ros.qos import EPISODE, LATCHED
+from robot_finetune.ros.node.qos import EPISODE, LATCHED
 from robot_finetune.session.record import Grasp
 
 CALL_TIMEOUT = 20.0

@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
-from robot_finetune.config import ConfigError, from_mapping, from_yaml, setting, to_mapping
+from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, from_yaml, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 
 SESSION_FILE = "session.yaml"
-SEED_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True)

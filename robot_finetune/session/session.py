@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from robot_finetune.graph.process_runner import NodeDied, ProcessRunner
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import SIMULATED, load_robot
 from robot_finetune.ros.environment import graph_environment
@@ -18,7 +19,6 @@ from robot_finetune.session.image_check import ImageCheck
 from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
 from robot_finetune.session.monitor import Monitor
 from robot_finetune.session.options import SessionHead
-from robot_finetune.session.process_runner import NodeDied, ProcessRunner
 from robot_finetune.session.progress import Progress, View
 from robot_finetune.session.record import EVALUATE, EXPLORE, Phases, read_grasps, sort_into_phases, success
 

@@ -8,10 +8,11 @@ import pytest
 from robot_finetune.cli import main
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack, unpack
-from robot_finetune.learning.adaptation import AdaptConfig, explore
+from robot_finetune.experiments.adaptation import AdaptConfig, explore
+from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
-from robot_finetune.learning.q_network import NetworkConfig, build_network
-from robot_finetune.learning.rollouts import RolloutConfig, rollouts
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 
 QUICK = ["--config", "adapt.yaml", "--grasps", "2", "--episodes", "2", "--processes", "1", "--json"]
 

@@ -3,40 +3,41 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import _timing, decision, replay, sim, training
+from robot_finetune.cli import main
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
+from robot_finetune.experiments.benchmarks import decision, replay, sim
 from robot_finetune.learning.checkpoint import save_checkpoint
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
 
-def result(capsys, module, *arguments):
-    assert _timing.main(module.run, module.__doc__, module.OPTIONS, ["--quick", "--json", *arguments]) == 0
+def result(capsys, name, *arguments):
+    assert main(["benchmark", name, "--quick", "--json", *arguments]) == 0
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
 def test_decision(capsys, monkeypatch):
     monkeypatch.setitem(decision.QUICK_ROUNDS, "compact", 1)
-    measured = result(capsys, decision, "--networks", "compact")["compact"]
+    measured = result(capsys, "decision", "--networks", "compact")["compact"]
     assert measured["candidates"] == 193
     assert measured["act_over_bare"] == pytest.approx(measured["act_ms"] / measured["bare_ms"])
 
 
 def test_training(capsys):
-    measured = result(capsys, training)
+    measured = result(capsys, "training")
     assert measured["update_over_bare"] == pytest.approx(measured["update_ms"] / measured["bare_ms"])
     assert 0 < measured["bootstrapped"] < measured["batch_size"] == 64
 
 
 def test_replay_leaves_no_files_and_skips_what_does_not_fit(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(replay, "QUICK_SIZES", (50, 100, 10**9))
-    measured = result(capsys, replay, "--folder", str(tmp_path))
+    measured = result(capsys, "replay", "--folder", str(tmp_path))
     assert list(measured["sizes"]) == ["50", "100"]
     assert not list(tmp_path.iterdir())
 
@@ -44,12 +45,12 @@ def test_replay_leaves_no_files_and_skips_what_does_not_fit(capsys, monkeypatch,
 def test_sim(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(sim, "QUICK_BLOCK", 1)
     save_checkpoint(tmp_path, build_network(NetworkConfig()), 1, 0, {})
-    measured = result(capsys, sim, "--policy", str(tmp_path))
+    measured = result(capsys, "sim", "--policy", str(tmp_path))
     assert measured["scripted"]["grasps"] == measured["learned"]["grasps"] == 1
 
 
 def test_a_missing_policy_is_one_line(capsys, tmp_path):
-    assert _timing.main(sim.run, sim.__doc__, sim.OPTIONS, ["--quick", "--policy", str(tmp_path)]) == 1
+    assert main(["benchmark", "sim", "--quick", "--policy", str(tmp_path)]) == 1
     assert "no checkpoint there" in capsys.readouterr().err
 
 
@@ -62,10 +63,9 @@ def test_adaptation_goes_on_where_it_was_and_mixes_no_results(tmp_path):
     pack(replay_buffer, policy / "replay.bin")
 
     def adaptation(*arguments):
-        script = Path(__file__).parents[2] / "benchmarks" / "adaptation.py"
         folders = ["--policy", str(policy), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
         small = ["--variations", "harsh_lighting", "--seeds", "1", "--baselines", "0", "--processes", "1"]
-        command = [sys.executable, str(script), *folders, *small, *arguments]
+        command = [sys.executable, "-m", "robot_finetune.cli", "benchmark", "adaptation", *folders, *small, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     first = adaptation("--grasps", "1", "--episodes", "1")

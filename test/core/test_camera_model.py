@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.perception.preprocess import preprocess
+from robot_finetune.robot.preprocess import preprocess
 from robot_finetune.robot.profile import CameraConfig
 
 CONFIG = CameraConfig()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_finetune.config import share_path
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.perception.scene_change import SceneComparison
 from robot_finetune.robot.episode_runner import EpisodeRunner, RunnerConfig
@@ -50,6 +51,14 @@ def looks(cell, variation, seed=1):
     cell.set_variation(variation)
     cell.reset(seed, at_start=True)
     return cell.render().astype(float)
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in share_path("config", "variations").glob("*.yaml")))
+def test_every_shipped_variation_is_another_cell_in_which_an_attempt_comes_to_its_end(cell, name):
+    variation = load_variation(name)
+    base, changed = looks(cell, Variation()), looks(cell, variation)
+    assert variation.name == name and np.array_equal(base, changed) == (name == "base")
+    assert attempt(cell, 0).steps
 
 
 @pytest.mark.parametrize("family", ["training", "held_out"])

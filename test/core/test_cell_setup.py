@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_finetune.cell_setup.command import run, slowed
 from robot_finetune.cell_setup.console import Console, InputEnded
-from robot_finetune.cell_setup.draft import Draft
+from robot_finetune.cell_setup.draft import Draft, slowed
 from robot_finetune.cell_setup.drawing import BIN, draw_cell
 from robot_finetune.cell_setup.jogging import target_of
 from robot_finetune.cell_setup.measurements import (
@@ -19,6 +18,7 @@ from robot_finetune.cell_setup.measurements import (
     measure_bin,
     measure_images,
 )
+from robot_finetune.cell_setup.set_up import open_draft
 from robot_finetune.cell_setup.wizard import Cell as SetupCell
 from robot_finetune.cell_setup.wizard import Wizard, dry_run_poses
 from robot_finetune.config import ConfigError
@@ -183,9 +183,7 @@ def test_measured_keys_leave_the_list_of_place_holders(tmp_path):
 
 
 def test_what_setup_cannot_measure_has_to_be_given_first(tmp_path):
-    from argparse import Namespace
-
     with pytest.raises(ConfigError, match="urdf"):
-        run(Namespace(robot="template", out=tmp_path / "x.yaml", name=""))
+        open_draft("template", tmp_path / "x.yaml")
     with pytest.raises(ConfigError, match="yaml"):
-        run(Namespace(robot="sim", out=tmp_path / "x.txt", name=""))
+        open_draft("sim", tmp_path / "x.txt")

@@ -5,7 +5,8 @@ import torch
 import yaml
 
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.q_policy import probe
 from robot_finetune.robot.profile import RobotProfile
 

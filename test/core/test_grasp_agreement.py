@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.grasp_detection import judged_episodes
+from robot_finetune.experiments.benchmarks.grasp_detection import judged_episodes
 
 VARIATIONS = (
     "base",

@@ -9,12 +9,13 @@ from torch import nn
 
 from robot_finetune.config import ConfigError, from_mapping
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.learning import grasping44
 from robot_finetune.learning.bellman import BellmanConfig
 from robot_finetune.learning.cem import CEMConfig, move_actions
 from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
-from robot_finetune.learning.q_network import NetworkConfig, State, build_network
+from robot_finetune.learning.networks import grasping44
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig, State
 from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step

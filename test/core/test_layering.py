@@ -1,6 +1,7 @@
-"""The core runs where there is no ROS: none of its modules imports rclpy, messages, MoveIt or our ROS side."""
+"""The floor plan: which room imports which, no circle anywhere, and no ROS below `ros`."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,17 +9,55 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "robot_finetune"
-FOLDERS = ("learning", "perception", "robot", "sim", "data")
-CORE = sorted(
-    [ROOT / "config.py", ROOT / "types.py", *(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))]
-)
+GROUND = {"__init__", "config", "types", "stats"}
+"""Modules that import nothing of ours; every room may import them."""
+FLOORS = {
+    "data": set(),
+    "robot": set(),
+    "perception": {"robot"},
+    "learning.networks": {"robot", "perception"},
+    "learning": {"data", "robot", "perception", "learning.networks"},
+    "sim": {"robot", "perception"},
+    "experiments": {"data", "robot", "perception", "learning", "learning.networks", "sim"},
+    "experiments.benchmarks": {"data", "robot", "perception", "learning", "learning.networks", "sim", "experiments"},
+    "ros.node": {"robot"},
+    "ros.arms": {"robot", "ros.node"},
+    "ros.grippers": {"robot", "ros.node"},
+    "ros": {"robot", "perception", "learning", "ros.node", "ros.arms", "ros.grippers"},
+    "nodes": {"data", "robot", "perception", "learning", "sim", "ros", "ros.node", "ros.arms"},
+    "graph": {"data", "robot", "ros", "ros.arms"},
+    "session": {"data", "robot", "sim", "ros", "ros.node", "graph"},
+    "report": {"data", "session"},
+    "cell_setup": {"data", "robot", "perception", "ros", "ros.node", "graph"},
+    "commands": {"data", "robot", "experiments", "session", "report", "cell_setup"},
+    "cli": {"data", "robot", "learning"},
+}
+"""Each room, from the lowest floor up, and the rooms below it that it may import. cli.py loads `commands` by name."""
+WITHOUT_ROS = ("data", "robot", "perception", "learning.networks", "learning", "sim", "experiments")
 ROS = {"rclpy", "moveit", "cv_bridge", "launch", "launch_ros", "ament_index_python", "rosbag2_py"}
-OURS = ("robot_finetune.msg", "robot_finetune.ros", "robot_finetune.nodes")
-ALLOWED = {"config.py": {"ament_index_python"}}  # where the package is installed without its source tree
+ALLOWED_ROS = {"config": {"ament_index_python"}}  # where the package is installed without its source tree
+
+PATHS = sorted(ROOT.rglob("*.py"))
+
+
+def module(path):
+    """Its name within the package: "learning.cem", or "learning" for learning/__init__.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and parts[:-1] else parts)
+
+
+MODULES = {module(path): path for path in PATHS}
+
+
+def room(name):
+    """The room that a module is in; a module beside the rooms is one itself."""
+    path = MODULES[name]
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1]) or parts[0]
 
 
 def imports(path):
-    """Names of all modules that a file imports anywhere, functions included."""
+    """Names of all modules that a file imports anywhere, functions and type checking included."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -27,22 +66,55 @@ def imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def imported_modules(path):
+    """Those of our modules among them."""
+    for name in imports(path):
+        if name.startswith("robot_finetune."):
+            words = name.split(".")[1:]
+            found = [".".join(words[:end]) for end in range(len(words), 0, -1) if ".".join(words[:end]) in MODULES]
+            yield found[0] if found else "__init__"
+
+
 def is_ros(name):
-    package = name.split(".")[0]
-    messages = package.endswith(("_msgs", "_srvs", "_interfaces"))
-    return package in ROS or messages or any(f"{name}.".startswith(f"{ours}.") for ours in OURS)
+    package, _, rest = name.partition(".")
+    return (
+        package in ROS
+        or package.endswith(("_msgs", "_srvs", "_interfaces"))
+        or (package == "robot_finetune" and rest.split(".")[0] in ("msg", "ros", "nodes"))
+    )
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def core_files():
+    return [path for name, path in MODULES.items() if room(name) in GROUND | set(WITHOUT_ROS)]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_rooms_below_it(path):
+    here = room(module(path))
+    allowed = set() if here in GROUND else FLOORS[here] | GROUND | {here}
+    assert {name for name in imported_modules(path) if room(name) not in allowed} == set()
+
+
+def test_the_floors_are_written_from_the_ground_up():
+    below = set()
+    for name, allowed in FLOORS.items():
+        assert allowed <= below, f"{name} is above {allowed - below}"
+        below.add(name)
+
+
+def test_no_circle_of_imports():
+    graph = {name: set(imported_modules(path)) - {name} for name, path in MODULES.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("path", core_files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_core_does_not_name_ros(path):
-    allowed = ALLOWED.get(path.name, set())
+    allowed = ALLOWED_ROS.get(module(path), set())
     assert [name for name in imports(path) if is_ros(name) and name.split(".")[0] not in allowed] == []
 
 
 def test_core_imports_without_ros():
-    modules = [
-        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in CORE if path.name != "__init__.py"
-    ]
+    modules = [f"robot_finetune.{module(path)}" for path in core_files() if path.name != "__init__.py"]
     program = f"""
 import importlib, sys
 for name in ("rclpy", "moveit", "cv_bridge", "ament_index_python"):

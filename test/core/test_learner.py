@@ -12,7 +12,8 @@ from robot_finetune.learning.augmentation import AugmentationConfig, miscalibrat
 from robot_finetune.learning.bellman import BellmanConfig, bellman_target, unseen
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step

@@ -6,7 +6,7 @@ import torch
 
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.learning.mounting import Mounting
-from robot_finetune.learning.q_network import Features, NetworkConfig, QNetwork
+from robot_finetune.learning.networks.interface import Features, NetworkConfig, QNetwork
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 

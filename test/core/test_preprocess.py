@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from robot_finetune.perception.preprocess import preprocess
+from robot_finetune.robot.preprocess import preprocess
 
 
 def test_keeps_the_centre_square_and_averages_areas():

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from robot_finetune.data.replay_file import unpack
+from robot_finetune.experiments.pretrain import PretrainConfig, Pretraining
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
-from robot_finetune.learning.pretrain import PretrainConfig, Pretraining
-from robot_finetune.learning.q_network import NetworkConfig
+from robot_finetune.learning.networks.interface import NetworkConfig
 
 CONFIG = PretrainConfig(
     scripted=6, updates=3, rounds=2, round_episodes=3, round_updates=2, batch_size=4, evaluate_every=2, episodes=2,

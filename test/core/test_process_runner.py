@@ -7,9 +7,9 @@ import time
 import pytest
 
 from robot_finetune.config import ConfigError
-from robot_finetune.node_spec import NodeSpec
-from robot_finetune.session import process_runner
-from robot_finetune.session.process_runner import NodeDied, ProcessRunner, last_meaningful_line
+from robot_finetune.graph import process_runner
+from robot_finetune.graph.node_spec import NodeSpec
+from robot_finetune.graph.process_runner import NodeDied, ProcessRunner, last_meaningful_line
 
 SLEEP = "import time\nprint('here', flush=True)\nwhile True: time.sleep(0.1)"
 STUBBORN = "import signal\nfor n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.SIG_IGN)\n" + SLEEP

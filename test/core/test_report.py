@@ -8,7 +8,7 @@ import pytest
 from session_folder import BASE, write_grasp, write_head_of, write_session, write_version
 
 from robot_finetune import cli
-from robot_finetune.report import write_report
+from robot_finetune.report.page import write_report
 
 VOID = {"meta", "img", "br"}
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from robot_finetune.config import share_path
+from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint
-from robot_finetune.learning.q_network import state_tensors
-from robot_finetune.learning.rollouts import RolloutConfig, rollouts
+from robot_finetune.learning.networks.interface import state_tensors
 from robot_finetune.robot.profile import load_robot
 
 BASE = str(share_path("models", "base"))

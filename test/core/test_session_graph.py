@@ -3,13 +3,13 @@
 import pytest
 from session_folder import BASE, write_version
 
-from robot_finetune.bringup import BringupOptions, node_graph
 from robot_finetune.config import ConfigError, share_path
+from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.process_runner import node_command
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.options import SessionOptions
-from robot_finetune.session.process_runner import node_command
 from robot_finetune.session.record import EVALUATE, EXPLORE, Grasp, sort_into_phases
 
 POLICY = str(share_path("models", "base"))

@@ -8,7 +8,8 @@ from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.trainer import Trainer, TrainerConfig
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step

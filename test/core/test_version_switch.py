@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.learning.version_switch import SwitchingPolicy
 from robot_finetune.robot.profile import RobotProfile

@@ -13,7 +13,7 @@ from rclpy.action import ActionServer, GoalResponse
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
-from robot_finetune.ros.qos import COMMAND
+from robot_finetune.ros.node.qos import COMMAND
 
 PERIOD = 0.01
 

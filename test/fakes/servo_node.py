@@ -15,7 +15,7 @@ from geometry_msgs.msg import PoseStamped
 from std_srvs.srv import SetBool
 
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
-from robot_finetune.ros.qos import COMMAND
+from robot_finetune.ros.node.qos import COMMAND
 
 PERIOD, TIMEOUT, SPEED = 0.01, 0.1, 0.4
 

@@ -6,7 +6,7 @@ Each has one line that names cause and cure; nothing that was logged is lost.
 import pytest
 
 from robot_finetune.data.episode_store import EpisodeStore
-from robot_finetune.ros.qos import EPISODE, LATCHED
+from robot_finetune.ros.node.qos import EPISODE, LATCHED
 
 
 def test_grasping_goes_on_while_the_trainer_is_killed_and_started_again(cell, ros):
@@ -95,7 +95,8 @@ def test_a_simulation_that_dies_is_named(cell, ros):
 
 def test_an_arm_that_does_not_answer_is_one_line(spawn_node, ros, tmp_path):
     from robot_finetune.learning.checkpoint import save_checkpoint
-    from robot_finetune.learning.q_network import NetworkConfig, build_network
+    from robot_finetune.learning.networks.build import build_network
+    from robot_finetune.learning.networks.interface import NetworkConfig
     from robot_finetune.msg import PolicyStatus
 
     statuses = ros.collect(PolicyStatus, "policy_status", EPISODE)

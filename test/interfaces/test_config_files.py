@@ -6,9 +6,9 @@ import importlib
 import pytest
 import yaml
 
-from robot_finetune.bringup import BringupOptions, node_graph
 from robot_finetune.config import from_mapping, share_path, to_mapping
-from robot_finetune.ros.managed_node import ManagedParameters
+from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.ros.node.managed_node import ManagedParameters
 
 NODES = {
     "camera": "CameraParameters",

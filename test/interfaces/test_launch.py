@@ -9,10 +9,10 @@ import launch_stand_in
 import pytest
 import yaml
 
-from robot_finetune import bringup
 from robot_finetune.config import ConfigError, to_mapping
+from robot_finetune.graph import bringup
+from robot_finetune.graph.process_runner import node_command
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.session.process_runner import node_command
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 

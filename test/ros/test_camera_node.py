@@ -11,12 +11,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from robot_finetune.config import to_mapping
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.perception.preprocess import preprocess
 from robot_finetune.perception.rectification import Rectification
+from robot_finetune.robot.preprocess import preprocess
 from robot_finetune.robot.profile import CameraConfig, RobotProfile
-from robot_finetune.ros.conversions import to_stamp
 from robot_finetune.ros.images import camera_info, image_to_numpy, numpy_to_image
-from robot_finetune.ros.qos import COMMAND, SENSOR
+from robot_finetune.ros.node.qos import COMMAND, SENSOR
+from robot_finetune.ros.node.stamps import to_stamp
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
 

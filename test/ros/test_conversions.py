@@ -22,10 +22,9 @@ from robot_finetune.ros.conversions import (
     message_to_trajectory,
     outcome_to_message,
     step_to_message,
-    to_seconds,
-    to_stamp,
 )
 from robot_finetune.ros.images import ENCODINGS, compressed_to_rgb, image_to_numpy, image_to_rgb, numpy_to_image
+from robot_finetune.ros.node.stamps import to_seconds, to_stamp
 from robot_finetune.types import Action, GraspOutcome, Observation, Step
 
 encodings = st.sampled_from(sorted(ENCODINGS))

@@ -6,7 +6,7 @@ from std_msgs.msg import Bool
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile_groups import EmergencyStopConfig
 from robot_finetune.ros.emergency_signal import watch_emergency_stop
-from robot_finetune.ros.qos import COMMAND, LATCHED
+from robot_finetune.ros.node.qos import COMMAND, LATCHED
 
 
 @pytest.mark.parametrize("stopped_when", [True, False])

@@ -7,8 +7,9 @@ import pytest
 
 from robot_finetune.data.episode_log import read_episode
 from robot_finetune.msg import EpisodeSummary, GraspOutcome, PolicyStep
-from robot_finetune.ros.conversions import outcome_to_message, step_to_message, to_stamp
-from robot_finetune.ros.qos import EPISODE, STEP
+from robot_finetune.ros.conversions import outcome_to_message, step_to_message
+from robot_finetune.ros.node.qos import EPISODE, STEP
+from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.types import Action, Observation, Step
 from robot_finetune.types import GraspOutcome as Outcome
 

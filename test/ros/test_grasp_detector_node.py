@@ -13,9 +13,10 @@ from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeRunner, SilentObserver
 from robot_finetune.robot.interfaces import Frame
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.conversions import message_to_outcome, to_stamp
+from robot_finetune.ros.conversions import message_to_outcome
 from robot_finetune.ros.images import numpy_to_image
-from robot_finetune.ros.qos import COMMAND, EPISODE, SENSOR
+from robot_finetune.ros.node.qos import COMMAND, EPISODE, SENSOR
+from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.scripted_policy import ScriptedPolicy

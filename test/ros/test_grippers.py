@@ -8,9 +8,9 @@ from fakes.interfaces import provide
 
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import GripperConfig, load_robot
-from robot_finetune.ros.gripper_actions import make_gripper
-from robot_finetune.ros.trajectory_arm import JointStates
-from robot_finetune.ros.waiting import RosClock
+from robot_finetune.ros.grippers.make_gripper import make_gripper
+from robot_finetune.ros.node.joint_states import JointStates
+from robot_finetune.ros.node.waiting import RosClock
 
 KNUCKLE = GripperConfig(
     action="gripper_cmd", joint="finger", open_position=0.0, closed_position=0.8, max_effort=30.0, timeout=3.0

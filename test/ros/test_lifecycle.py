@@ -12,12 +12,13 @@ from robot_finetune.config import to_mapping
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
 from robot_finetune.learning.checkpoint import save_checkpoint
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.msg import EpisodeSummary, ModelUpdate, TrainerStatus
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.ros.conversions import to_stamp
 from robot_finetune.ros.images import numpy_to_image
-from robot_finetune.ros.qos import COMMAND, EPISODE, LATCHED, SENSOR
+from robot_finetune.ros.node.qos import COMMAND, EPISODE, LATCHED, SENSOR
+from robot_finetune.ros.node.stamps import to_stamp
 
 
 def test_a_camera_publishes_only_while_it_is_active(spawn_node, ros, manage):

@@ -15,15 +15,15 @@ from fakes.interfaces import provide
 from fakes.trajectory_controller import TrajectoryController
 
 from robot_finetune.config import ConfigError
+from robot_finetune.graph.robot_nodes import robot_nodes
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.profile_groups import MoveItConfig, ServoConfig
-from robot_finetune.robot_nodes import robot_nodes
-from robot_finetune.ros.arms import make_arm
-from robot_finetune.ros.moveit_config import moveit_parameters
-from robot_finetune.ros.trajectory_arm import JointStates
-from robot_finetune.ros.waiting import RosClock
+from robot_finetune.ros.arms.make_arm import make_arm
+from robot_finetune.ros.arms.moveit_config import moveit_parameters
+from robot_finetune.ros.node.joint_states import JointStates
+from robot_finetune.ros.node.waiting import RosClock
 
 FAKES = Path(__file__).parents[1] / "fakes"
 REAL = importlib.util.find_spec("moveit") is not None

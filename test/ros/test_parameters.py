@@ -9,7 +9,7 @@ from rcl_interfaces.msg import ParameterType
 from rclpy.parameter import Parameter
 
 from robot_finetune.config import ConfigError, setting
-from robot_finetune.ros.parameters import declare_parameters, read_parameters
+from robot_finetune.ros.node.parameters import declare_parameters, read_parameters
 
 
 @dataclass(frozen=True)

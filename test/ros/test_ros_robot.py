@@ -12,11 +12,11 @@ from std_msgs.msg import Float64
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import GripperConfig, load_robot
-from robot_finetune.ros.gripper_client import GripperClient, PositionTopic
-from robot_finetune.ros.qos import COMMAND
+from robot_finetune.ros.grippers.gripper_client import GripperClient, PositionTopic
+from robot_finetune.ros.node.joint_states import JointStates
+from robot_finetune.ros.node.qos import COMMAND
+from robot_finetune.ros.node.waiting import RosClock, no_check
 from robot_finetune.ros.ros_robot import RosCamera, ros_robot, wait_until_ready
-from robot_finetune.ros.trajectory_arm import JointStates
-from robot_finetune.ros.waiting import RosClock, no_check
 
 PROFILE = load_robot("sim")
 

@@ -13,9 +13,9 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.profile_groups import ServoConfig
-from robot_finetune.ros.arms import make_arm
-from robot_finetune.ros.trajectory_arm import JointStates
-from robot_finetune.ros.waiting import RosClock
+from robot_finetune.ros.arms.make_arm import make_arm
+from robot_finetune.ros.node.joint_states import JointStates
+from robot_finetune.ros.node.waiting import RosClock
 
 SIM = load_robot("sim")
 PROFILE = replace(

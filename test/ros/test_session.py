@@ -15,9 +15,10 @@ from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.ros.environment import executable
-from robot_finetune.ros.qos import EPISODE
+from robot_finetune.ros.node.qos import EPISODE
 from robot_finetune.session.record import read_record
 from robot_finetune.session.versions import session_versions
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step

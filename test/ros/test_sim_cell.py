@@ -10,9 +10,9 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_finetune.msg import PolicyStatus
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.conversions import to_seconds
 from robot_finetune.ros.images import image_to_rgb
-from robot_finetune.ros.qos import CLOCK, COMMAND, EPISODE, SENSOR
+from robot_finetune.ros.node.qos import CLOCK, COMMAND, EPISODE, SENSOR
+from robot_finetune.ros.node.stamps import to_seconds
 
 PROFILE = load_robot("sim")
 

@@ -8,9 +8,10 @@ from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
-from robot_finetune.learning.q_network import NetworkConfig, build_network
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.msg import ModelUpdate, TrainerStatus
-from robot_finetune.ros.qos import LATCHED
+from robot_finetune.ros.node.qos import LATCHED
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
 TRAINING = {

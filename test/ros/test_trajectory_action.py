@@ -10,9 +10,9 @@ from fakes.trajectory_controller import TrajectoryController
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.arms import make_arm
-from robot_finetune.ros.trajectory_arm import JointStates
-from robot_finetune.ros.waiting import RosClock
+from robot_finetune.ros.arms.make_arm import make_arm
+from robot_finetune.ros.node.joint_states import JointStates
+from robot_finetune.ros.node.waiting import RosClock
 
 PROFILE = replace(load_robot("sim"), arm_action="controller/follow_joint_trajectory")
 START = Kinematics(PROFILE).inverse(np.array(PROFILE.start_pose))

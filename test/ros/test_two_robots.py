@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from robot_finetune.bringup import BringupOptions, node_graph
-from robot_finetune.session.process_runner import ProcessRunner
+from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.process_runner import ProcessRunner
 
 EPISODES = 2
 
@@ -31,7 +31,7 @@ def runner(tmp_path, domain_id):
 def test_each_robot_minds_its_own_episodes(ros, runner, tmp_path):
     from robot_finetune.data.episode_log import read_episode
     from robot_finetune.msg import EpisodeSummary
-    from robot_finetune.ros.qos import EPISODE
+    from robot_finetune.ros.node.qos import EPISODE
 
     names = ("a", "b")
     summaries = {name: ros.collect(EpisodeSummary, f"/{name}/episode_summary", EPISODE) for name in names}

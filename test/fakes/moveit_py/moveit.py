@@ -37,7 +37,7 @@ from std_msgs.msg import String
 
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.trajectory_arm import trajectory_message
+from robot_finetune.ros.arms.trajectory_topic import trajectory_message
 
 provide("control_msgs")
 from control_msgs.action import FollowJointTrajectory  # noqa: E402

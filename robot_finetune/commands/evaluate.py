@@ -1,0 +1,35 @@
+"""`robot-finetune evaluate`"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from robot_finetune.commands import options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  robot-finetune evaluate --variation harsh_lighting
+  robot-finetune evaluate --policy out/checkpoint --episodes 100 --seed 3 --json
+  robot-finetune evaluate --policy scripted --variation my_cell.yaml"""
+)
+@options.policy(", or scripted")
+@options.variation
+@options.robot
+@options.episodes
+@options.seed
+@options.processes
+@options.json_line
+def command(policy: str, variation: str, robot: str, episodes: int, seed: int, processes: int, as_json: bool) -> None:
+    """Success of a policy in the simulated cell."""
+    from robot_finetune.config import policy_folder
+    from robot_finetune.experiments.evaluate import SCRIPTED, evaluate, percent
+
+    chosen = policy if policy == SCRIPTED else str(policy_folder(policy))
+    result = evaluate(chosen, variation, episodes, seed, robot, processes)
+    print(f"{result['variation']}: {result['successes']} of {result['episodes']} grasps succeeded, {percent(result)}")
+    if as_json:
+        print(json.dumps(result))

@@ -1,0 +1,39 @@
+"""`robot-finetune lineage`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from robot_finetune.commands.adapt import fine_tuning, recipe
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  robot-finetune lineage --out out
+  robot-finetune lineage --variations checkerboard_backing,offset_gripper_10cm --grasps 200 --out out --json"""
+)
+@click.option(
+    "--variations", default="", show_default=False, help="Names or YAML files, with commas (default: the paper's five)."
+)
+@fine_tuning
+def command(
+    policy: str, robot: str, grasps: int, config: Path | None, episodes: int, seed: int, processes: int, out: Path,
+    as_json: bool, variations: str,
+) -> None:  # fmt: skip
+    """Continual learning: one variation after the other in a single lineage."""
+    from robot_finetune.config import policy_folder
+    from robot_finetune.experiments.lineage import ORDER, lineage
+
+    order = tuple(variations.split(",")) if variations else ORDER
+    result = lineage(str(policy_folder(policy)), order, grasps, out, seed, recipe(config), episodes, robot, processes)
+    for step in result["steps"]:
+        kept = ", ".join(f"{name} {one['success_rate']:.0%}" for name, one in step["earlier"].items())
+        change = f"{step['before']['success_rate']:.0%} -> {step['after']['success_rate']:.0%}"
+        print(f"{step['variation']:>22}: {change}; afterwards {kept}")
+    (out / "lineage.json").write_text(json.dumps(result, indent=1))
+    if as_json:
+        print(json.dumps(result))

@@ -1,0 +1,80 @@
+"""Options that several commands have, and options made from the fields of a settings class."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from robot_finetune.config import SEED_LIMIT, share_path
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class NameOrFile(click.ParamType):
+    """A name in config/<kind>/, which the shell completes, or the path of a YAML file."""
+
+    name = "name or file"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = sorted(file.stem for file in share_path("config", self.kind).glob("*.yaml"))
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)] or [
+            CompletionItem(incomplete, type="file")
+        ]
+
+
+KINDS = {"robot": "robots", "variation": "variations"}
+VARIATION = NameOrFile(KINDS["variation"])
+VARIATION_HELP = "State of the cell: a name in config/variations or a YAML file."
+
+BASE = " (default: the shipped base policy)"
+
+robot = click.option("--robot", type=NameOrFile(KINDS["robot"]), default="sim", help="Profile: name or YAML file.")
+variation = click.option("--variation", type=VARIATION, default="base", help=VARIATION_HELP)
+episodes = click.option(
+    "--episodes", type=click.IntRange(1, 100_000), default=300, help="Grasps of each evaluation, each in a new scene."
+)
+grasps = click.option("--grasps", type=click.IntRange(1, 100_000), default=400, help="Exploring grasps to learn from.")
+seed = click.option("--seed", type=click.IntRange(0, SEED_LIMIT), default=0, help="Chooses scenes and batches.")
+processes = click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel simulations.")
+json_line = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+
+
+def policy(more: str = "") -> Callable[[F], F]:
+    """`--policy`, a checkpoint folder; empty where it is not given."""
+    return click.option("--policy", default="", show_default=False, help=f"Checkpoint folder{more}{BASE}.")
+
+
+def of_settings(cls: type) -> Callable[[F], F]:
+    """One option a field of the settings class `cls`; None where it is not given."""
+
+    def decorate(function: F) -> F:
+        for field in reversed(dataclasses.fields(cls)):
+            flag, default = f"--{field.name.replace('_', '-')}", field.default
+            text = field.metadata["description"] + (f" [{unit}]" if (unit := field.metadata["unit"]) else "")
+            text += f" (default: {default})" if default != "" else ""
+            option = click.option(flag, field.name, type=_type(field), default=None, help=text)
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _type(field: dataclasses.Field[Any]) -> Any:
+    low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
+    if choices:
+        return click.Choice(choices)
+    if field.name in KINDS:
+        return NameOrFile(KINDS[field.name])
+    kind = type(field.default)
+    return {int: click.IntRange(low, high), float: click.FloatRange(low, high)}.get(kind, kind)

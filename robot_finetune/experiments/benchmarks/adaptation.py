@@ -1,0 +1,259 @@
+"""The paper's experiment: each variation, N exploring grasps of the frozen base policy, several seeds; resumable.
+
+Every cell of the table is one file in --work: a run that was stopped goes on where it was. The results are written to
+--out as JSON, a Markdown table beside the paper's numbers, and a plot. --quick: 20 minutes on two cores. --unseen: the
+variations in the folder unseen, on which nothing was tuned. Each kind has a folder and a result of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from robot_finetune.config import SHARE, ConfigError, policy_folder, to_mapping
+from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import copy_oldest
+from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
+from robot_finetune.experiments.benchmarks._adaptation_report import write_report
+from robot_finetune.experiments.evaluate import evaluate
+from robot_finetune.experiments.lineage import ORDER, lineage
+from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.finetuner import FineTuner
+from robot_finetune.robot.profile import load_robot
+
+VARIATIONS = (
+    "checkerboard_backing", "harsh_lighting", "extend_gripper_1cm", "offset_gripper_10cm", "offset_gripper_3cm",
+    "transparent_bottles",
+)  # fmt: skip
+SEED = 7000  # of the first exploration; nothing was tuned on explorations and evaluations of these seeds
+EVALUATION_SEED = 60
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done in one go, for all numbers of grasps. kind: base, adapt, scratch, imagenet or lineage."""
+
+    kind: str
+    variation: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The variation without the folder and suffix of its file."""
+        return Path(self.variation).stem
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole benchmark. baselines: seeds that have a lineage, scratch and ImageNet."""
+
+    policy: str
+    work: Path
+    grasps: tuple[int, ...]
+    seeds: int
+    episodes: int
+    variations: tuple[str, ...]
+    baselines: int
+    config: AdaptConfig = AdaptConfig()
+    seed: int = SEED
+    evaluation_seed: int = EVALUATION_SEED
+    explored: Path | None = None
+    zero_shot: bool = True
+
+    def jobs(self) -> Iterator[Job]:
+        """Seed by seed, so that a stopped run has whole seeds."""
+        for variation in ("base", *self.variations) if self.zero_shot else ():
+            yield Job("base", variation, 0)
+        for seed in range(self.seeds):
+            for variation in self.variations:
+                yield Job("adapt", variation, seed)
+            if seed < self.baselines:
+                yield Job("lineage", "all", seed)
+                for variation in self.variations:
+                    yield Job("scratch", variation, seed)
+                    yield Job("imagenet", variation, seed)
+
+    def path(self, job: Job, grasps: int) -> Path:
+        """File of one result."""
+        return self.work / "cells" / f"{job.kind}-{job.name}-{grasps}-{job.seed}.json"
+
+
+def run(plan: Plan, processes: int) -> dict[str, Any]:
+    """Do all that is missing in the plan's folder, in parallel processes; returns what there is then.
+
+    Raises ConfigError if the folder holds results of another policy or other settings.
+    """
+    _claim(plan)
+    jobs, start = list(plan.jobs()), time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for number, job in enumerate(pool.imap_unordered(partial(work, plan), jobs), 1):
+            left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
+            line = f"{number} of {len(jobs)}: {job.kind} {job.variation}, seed {job.seed}; about {left:.0f} min left"
+            print(line, flush=True)
+    return collect(plan)
+
+
+def _claim(plan: Plan) -> None:
+    mine = {"policy": load_checkpoint(plan.policy).sha256, "config": to_mapping(plan.config), "episodes": plan.episodes}
+    text, path = json.dumps(mine | {"seeds": [plan.seed, plan.evaluation_seed]}, indent=1), plan.work / "plan.json"
+    if path.is_file() and path.read_text() != text:
+        raise ConfigError(f"{plan.work}: holds results of another policy or other settings; remove it or give --work")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as stream:
+        stream.write(text.encode())
+
+
+def work(plan: Plan, job: Job) -> Job:
+    """Do what is missing of a job, in this process alone."""
+    torch.set_num_threads(1)
+    {"base": _base, "adapt": _adapt, "scratch": _fresh, "imagenet": _fresh, "lineage": _lineage}[job.kind](plan, job)
+    return job
+
+
+def _base(plan: Plan, job: Job) -> None:
+    if not plan.path(job, 0).is_file():
+        _keep(plan, job, 0, {"after": _evaluate(plan, plan.policy, job.variation)})
+
+
+def _adapt(plan: Plan, job: Job) -> None:
+    missing = [grasps for grasps in plan.grasps if not plan.path(job, grasps).is_file()]
+    profile = load_robot()
+    for grasps in missing:
+        start = time.monotonic()
+        tuner = fine_tune(Path(plan.policy), _explored(plan, job, grasps), profile, plan.config, job.seed)
+        _keep(plan, job, grasps, _measured(plan, job, grasps, tuner, start) | {"updates": tuner.updates})
+
+
+def _fresh(plan: Plan, job: Job) -> None:
+    """A network that starts from nothing, or from features of ImageNet, on the largest number of grasps."""
+    grasps, start = max(plan.grasps), time.monotonic()
+    if plan.path(job, grasps).is_file():
+        return
+    shape = load_checkpoint(plan.policy).network.config
+    if job.kind == "imagenet":
+        shape = replace(shape, stem="imagenet")
+    new = _explored(plan, job, grasps)
+    tuner = from_scratch(shape, new, load_robot(), plan.config, job.seed, plan.config.updates(grasps))
+    _keep(plan, job, grasps, _measured(plan, job, grasps, tuner, start))
+
+
+def _lineage(plan: Plan, job: Job) -> None:
+    grasps = max(plan.grasps)
+    if not plan.path(job, grasps).is_file():
+        out = plan.work / f"lineage-{job.seed}"
+        result = lineage(plan.policy, ORDER, grasps, out, plan.seed + job.seed, plan.config, plan.episodes, processes=1)
+        _keep(plan, job, grasps, result)
+
+
+def _explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
+    """The first `grasps` exploring grasps of the base policy under the job's variation and seed."""
+    shape = load_checkpoint(plan.policy).network.config
+    rows = max(plan.grasps) * shape.max_steps
+    folder = (plan.explored or plan.work / "explored") / f"{job.name}-{job.seed}"
+    everything = ReplayBuffer(folder, rows, shape.image_size)
+    if everything.episodes < grasps:
+        more = grasps - everything.episodes
+        explore(plan.policy, job.variation, more, plan.seed + job.seed, everything, processes=1)
+    first = ReplayBuffer(None, rows, shape.image_size)
+    copy_oldest(everything, first, grasps)
+    return first
+
+
+def _measured(plan: Plan, job: Job, grasps: int, tuner: FineTuner, start: float) -> dict[str, Any]:
+    folder = plan.work / "versions" / f"{job.kind}-{job.name}-{grasps}-{job.seed}"
+    save_tuned(tuner, folder, 1, {"variation": job.name, "grasps": grasps, "seed": job.seed})
+    seconds = time.monotonic() - start
+    after, base = (_evaluate(plan, str(folder), variation) for variation in (job.variation, "base"))
+    return {"after": after, "base_after": base, "seconds": seconds}
+
+
+def _evaluate(plan: Plan, policy: str, variation: str) -> dict[str, Any]:
+    return evaluate(policy, variation, plan.episodes, plan.evaluation_seed, processes=1)
+
+
+def _keep(plan: Plan, job: Job, grasps: int, result: dict[str, Any]) -> None:
+    path = plan.path(job, grasps)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as stream:
+        stream.write(json.dumps(asdict(job) | {"variation": job.name, "grasps": grasps} | result).encode())
+
+
+def collect(plan: Plan) -> dict[str, Any]:
+    """All results so far, with what they were made by."""
+    cells = [json.loads(path.read_text()) for path in sorted((plan.work / "cells").glob("*.json"))]
+    card = load_checkpoint(plan.policy)
+    made_by = {"sha256": card.sha256, "commit": _commit(), "machine": _machine()}
+    seeds = {"seeds": plan.seeds, "baselines": plan.baselines, "first": plan.seed, "evaluation": plan.evaluation_seed}
+    settings = {"episodes": plan.episodes, **seeds, "config": to_mapping(plan.config)}
+    return {"made_by": made_by, "settings": settings, "cells": cells}
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=SHARE, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
+
+
+def _machine() -> str:
+    """Processor, number of processors and torch."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} processors, torch {torch.__version__}"
+
+
+@click.command(help=(__doc__ or "").split("\n\n")[0])
+@click.option(
+    "--policy",
+    default="",
+    show_default=False,
+    help="Checkpoint folder with replay.bin; empty: the shipped base policy.",
+)
+@click.option("--grasps", default="25,50,100,200,400,800", help="Exploring grasps to learn from, with commas.")
+@click.option("--variations", default=",".join(VARIATIONS), help="Names or YAML files, with commas.")
+@click.option("--seeds", type=click.IntRange(1), default=3, help="Repetitions, with other explorations and batches.")
+@click.option("--episodes", type=click.IntRange(1), default=300, help="Grasps of each evaluation.")
+@click.option("--baselines", type=click.IntRange(0), default=3, help="Seeds that have a lineage, scratch and ImageNet.")
+@click.option("--quick", is_flag=True, help="One seed, 50 and 200 grasps, 100 episodes, no baselines.")
+@click.option("--unseen", is_flag=True, help="The variations on which nothing was tuned.")
+@click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
+@click.option("--work", type=Path, default=Path("runs/adaptation"), help="Folder of a run that can go on.")
+@click.option("--out", type=Path, default=Path("benchmarks/results/adaptation"), help="Of the results.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def command(
+    policy: str, grasps: str, variations: str, seeds: int, episodes: int, baselines: int, quick: bool, unseen: bool,
+    processes: int, work: Path, out: Path, as_json: bool,
+) -> None:  # fmt: skip
+    if quick:
+        grasps, seeds, episodes, baselines = "50,200", 1, 100, 0
+    if unseen:
+        variations = ",".join(map(str, sorted((Path(__file__).parent / "unseen").glob("*.yaml"))))
+        baselines = 0
+    kind = "_unseen" * unseen + "_quick" * quick
+    work, out = (path.with_name(path.name + kind) for path in (work, out))
+    plan = Plan(
+        str(policy_folder(policy)), work, numbers(grasps), seeds, episodes, tuple(variations.split(",")), baselines
+    )
+    result = run(plan, processes)
+    write_report(result, out)
+    if as_json:
+        print(json.dumps(result))
+
+
+def numbers(words: str) -> tuple[int, ...]:
+    """Positive numbers with commas between them. Raises click.BadParameter."""
+    found = words.split(",")
+    if not all(word.strip().isdigit() and int(word) for word in found):
+        raise click.BadParameter(f"{words!r}: give numbers from 1 on, with commas.", param_hint="--grasps")
+    return tuple(map(int, found))

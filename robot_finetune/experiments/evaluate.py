@@ -1,0 +1,51 @@
+"""Success of a policy in the simulated cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from robot_finetune.experiments.rollouts import RolloutConfig, Workers, rollouts
+from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.sim.variations import load_variation
+from robot_finetune.stats import wilson_interval
+
+SCRIPTED = "scripted"  # a policy without a checkpoint
+EVALUATION_SEED = 1_000_000  # first scene of evaluations; explorations start elsewhere
+
+
+def evaluate(
+    policy: str,
+    variation: str,
+    episodes: int,
+    seed: int = 0,
+    robot: str = "sim",
+    processes: int = 2,
+    workers: Workers | None = None,
+) -> dict[str, Any]:
+    """Success of a checkpoint folder (or "scripted") over `episodes` new scenes with held-out objects.
+
+    workers: do it, instead of new processes. Returns {policy_version, variation, episodes, successes, success_rate,
+    ci95}. Raises CheckpointError, ConfigError.
+    """
+    version = load_checkpoint(policy).version if policy != SCRIPTED else 0
+    name = load_variation(variation).name
+    config = RolloutConfig(policy, variation, robot, noise=0.0)
+    first = EVALUATION_SEED * (seed + 1)
+    seeds = range(first, first + episodes)
+    rolled_out = workers.start(config, seeds) if workers else rollouts(config, seeds, processes)
+    successes = sum(episode.outcome.success for episode in rolled_out)
+    return {
+        "policy_version": version,
+        "variation": name,
+        "episodes": episodes,
+        "successes": successes,
+        "success_rate": successes / episodes,
+        "ci95": wilson_interval(successes, episodes),
+    }
+
+
+def percent(result: Mapping[str, Any]) -> str:
+    """A result's success for a terminal: its rate and interval."""
+    low, high = result["ci95"]
+    return f"{result['success_rate']:.1%} (95 % interval {low:.1%} to {high:.1%})"

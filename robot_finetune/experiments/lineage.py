@@ -1,0 +1,72 @@
+"""Continual learning, one variation after the other in a single lineage ("Never Stop
+Learning", section 5). Each step starts from the policy that the one before ended with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robot_finetune.data.layout import REPLAY
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import copy_newest, pack
+from robot_finetune.experiments.adaptation import AdaptConfig, base_replay, explore, fine_tune, save_tuned
+from robot_finetune.experiments.evaluate import evaluate
+from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.sim.variations import load_variation
+
+ORDER = ("harsh_lighting", "transparent_bottles", "checkerboard_backing", "extend_gripper_1cm", "offset_gripper_10cm")
+"""That of the paper."""
+
+
+def lineage(
+    policy: str,
+    variations: tuple[str, ...],
+    grasps: int,
+    out: Path,
+    seed: int = 0,
+    config: AdaptConfig = AdaptConfig(),
+    episodes: int = 300,
+    robot: str = "sim",
+    processes: int = 2,
+) -> dict[str, Any]:
+    """Fine-tune on each variation in turn; after each step, evaluate on base and on all variations so far.
+
+    What a step has learned from joins the data that the next ones rehearse, so that half of each batch is base data and
+    all earlier variations. Returns {variations, grasps, seed, steps: [{variation, before, after, earlier: {name:
+    result}}]}, where results are those of `evaluate`. Raises CheckpointError, ConfigError, ReplayError.
+    """
+    torch.set_num_threads(1)
+    profile, current = load_robot(robot), Path(policy)
+    steps = []
+    for number, variation in enumerate(variations):
+        checkpoint = load_checkpoint(current)
+        network, name = checkpoint.network.config, load_variation(variation).name
+        new = ReplayBuffer(None, grasps * network.max_steps + 1, network.image_size)
+        explore(str(current), variation, grasps, seed, new, robot, processes)
+        tuner = fine_tune(current, new, profile, config, seed)
+        folder = out / f"{number + 1}-{name}"
+        save_tuned(tuner, folder, checkpoint.version, {"variation": name, "grasps": grasps, "seed": seed})
+        _rehearse(base_replay(current), new, tuner.mount, folder / REPLAY)
+        before, after = (
+            evaluate(str(which), variation, episodes, seed, robot, processes) for which in (current, folder)
+        )
+        earlier = {
+            load_variation(one).name: evaluate(str(folder), one, episodes, seed, robot, processes)
+            for one in ("base", *variations[:number])
+        }
+        steps.append({"variation": name, "before": before, "after": after, "earlier": earlier})
+        print(f"{name}: {before['success_rate']:.1%} -> {after['success_rate']:.1%}", flush=True)
+        current = folder
+    return {"variations": list(variations), "grasps": grasps, "seed": seed, "steps": steps}
+
+
+def _rehearse(old: ReplayBuffer, new: ReplayBuffer, mount: np.ndarray, path: Path) -> None:
+    """Both buffers as one file beside the new version; `mount` is where the gripper was in the new one."""
+    both = ReplayBuffer(None, len(old) + len(new), old.image_size)
+    copy_newest(old, both, old.episodes)
+    copy_newest(new, both, new.episodes, mount)
+    pack(both, path)

@@ -1,0 +1,203 @@
+"""The base policy, from nothing.
+
+As QT-Opt: episodes of a weak scripted policy first, then rounds in which the learned policy collects while the learner
+goes on. What a round collects joins the replay at its end, so a run depends on its seed alone, not on timing, and one
+that was killed goes on with identical results.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robot_finetune.config import setting, to_mapping
+from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.layout import REPLAY
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_file import copy_newest, pack
+from robot_finetune.experiments.evaluate import evaluate
+from robot_finetune.experiments.rollouts import RolloutConfig, Workers
+from robot_finetune.experiments.training_log import TrainingLog
+from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
+from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
+from robot_finetune.learning.networks.build import build_network
+from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.types import Episode
+
+TRAINING_SEED = 10_000_000  # first scene of collections
+VALIDATION_SEED = 98  # of the evaluations that choose the best version; reported figures use others
+LOG_EVERY = 50  # gradient steps
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How much of what."""
+
+    scripted: int = setting(8000, "episodes of the weak scripted policy", low=1)
+    updates: int = setting(2000, "gradient steps on them", low=1)
+    rounds: int = setting(28, "rounds in which the learned policy collects", low=0)
+    round_episodes: int = setting(600, "exploring episodes in a round", low=1)
+    round_updates: int = setting(500, "gradient steps in a round", low=1)
+    batch_size: int = setting(64, "transitions a gradient step", low=2)
+    on_policy: float = setting(0.5, "part of a batch that the learned policy has collected", low=0.0, high=1.0)
+    decay_from: float = setting(0.4, "part of all gradient steps after which the rate falls", low=0.0, high=1.0)
+    final_rate: float = setting(0.02, "of the learning rate, at the last gradient step", low=0.0, high=1.0)
+    evaluate_every: int = setting(4, "rounds between evaluations", low=1)
+    episodes: int = setting(300, "grasps of one evaluation", low=1)
+    floors_from: int = setting(12, "round from which on the floors of the scenes vary in pattern", low=0)
+    randomise: float = setting(1.0, "strength of the scene randomisation", low=0.0)
+    base_replay: int = setting(4500, "episodes kept beside the base policy for fine-tuning", low=1)
+    seed: int = setting(0, "of scenes, weights and batches", low=0)
+    network: NetworkConfig = setting(NetworkConfig)
+    bellman: BellmanConfig = setting(BellmanConfig)
+
+    @property
+    def all_updates(self) -> int:
+        """Gradient steps of the whole run."""
+        return self.updates + self.rounds * self.round_updates
+
+    def learning_rate(self, update: int) -> float:
+        """Constant, then falling linearly."""
+        return self.bellman.learning_rate * linear_decay(update / self.all_updates, self.decay_from, self.final_rate)
+
+
+class Pretraining:
+    """One run in the folder `out`; `best` in it ends as the best version by evaluation, with its replay.bin.
+
+    Goes on where a run of the same configuration in `out` stopped. Raises CheckpointError if `out` holds another.
+    """
+
+    def __init__(self, config: PretrainConfig, out: Path, robot: str = "sim", processes: int = 2) -> None:
+        self.config, self.out, self.robot, self.processes = config, out, robot, processes
+        profile = load_robot(robot)
+        network = build_network(config.network, config.seed)
+        network.geometry.set_profile(profile)
+        self.learner = QLearner(network, config.bellman, profile.workspace.max_step_yaw, config.seed)
+        self.rng = np.random.default_rng(config.seed)
+        size, steps = config.network.image_size, config.network.max_steps
+        explored = max(1, config.rounds * config.round_episodes)
+        self.scripted = ReplayBuffer(out / "data" / "scripted", config.scripted * steps, size)
+        self.explored = ReplayBuffer(out / "data" / "explored", explored * steps, size)
+        self.round, self.best = 0, -1.0
+        self._restore()
+        self.log = TrainingLog(out / "tensorboard", config.all_updates, self.learner.updates)
+
+    def run(self) -> None:
+        with Workers(self.processes) as workers:
+            if self.round == 0:
+                self._collect_scripted(workers)
+            while self.round <= self.config.rounds:
+                self._run_round(workers)
+        self._pack()
+
+    def _run_round(self, workers: Workers) -> None:
+        """Learn while the policy as it is now collects (round 0: learn from the scripted policy alone)."""
+        config = self.config
+        collecting = self._start_exploring(workers) if self.round else iter(())
+        for _ in range(config.round_updates if self.round else config.updates):
+            self._update()
+        for episode in collecting:
+            self.explored.add(episode)
+        self.log.scalar("explored/success", self.explored.successes / max(1, self.explored.episodes))
+        if self.round % config.evaluate_every == 0 or self.round == config.rounds:
+            self._evaluate(workers)
+        self.round += 1
+        self._save_state()
+
+    def _collect_scripted(self, workers: Workers) -> None:
+        config, first = self.config, TRAINING_SEED * (self.config.seed + 1)
+        source = RolloutConfig(
+            "scripted", "base", self.robot, "scripted", "training", randomise=config.randomise, network=config.network
+        )
+        for episode in workers.start(source, range(first, first + config.scripted)):
+            self.scripted.add(episode)  # those of an earlier, interrupted run are there already
+            if self.scripted.episodes % 1000 == 0:
+                self.log.say(f"{self.scripted.episodes} of {config.scripted} scripted episodes")
+        self.log.say(f"scripted policy: {self.scripted.successes / self.scripted.episodes:.1%} successful")
+
+    def _start_exploring(self, workers: Workers) -> Iterator[Episode]:
+        config = self.config
+        first = TRAINING_SEED * (config.seed + 1) + config.scripted + (self.round - 1) * config.round_episodes
+        policy = str(self._save_policy(f"collecting/{self.round:04d}"))
+        floors = self.round >= config.floors_from
+        source = RolloutConfig(
+            policy, "base", self.robot, "explore", "training", randomise=config.randomise, floors=floors
+        )
+        return workers.start(source, range(first, first + config.round_episodes))
+
+    def _update(self) -> None:
+        config, learner = self.config, self.learner
+        on_policy = round(config.batch_size * config.on_policy) if len(self.explored) else 0
+        counts = [(self.scripted, config.batch_size - on_policy), (self.explored, on_policy)]
+        learner.set_learning_rate(config.learning_rate(learner.updates))
+        metrics = learner.update(mixed_batch(counts, config.bellman, self.rng))
+        if learner.updates % LOG_EVERY == 0:
+            self.log.progress(learner.updates, {f"train/{name}": value for name, value in metrics._asdict().items()})
+
+    def _evaluate(self, workers: Workers) -> None:
+        folder = self._save_policy(f"versions/{self.learner.updates:06d}")
+        result = evaluate(str(folder), "base", self.config.episodes, VALIDATION_SEED, self.robot, workers=workers)
+        self.log.scalar("evaluation/success", result["success_rate"])
+        self.log.say(
+            f"update {self.learner.updates}: {result['success_rate']:.1%} of {result['episodes']} held-out grasps"
+        )
+        if result["success_rate"] > self.best:
+            self.best = result["success_rate"]
+            self._save_policy("best", validation=result)
+
+    def _save_policy(self, name: str, **more: Any) -> Path:
+        meta = {
+            "command": "robot-finetune pretrain",
+            "updates": self.learner.updates,
+            "pretrain": to_mapping(self.config),
+            **more,
+        }
+        save_checkpoint(self.out / name, self.learner.target, 1, 0, json.loads(json.dumps(meta)))
+        return self.out / name
+
+    def _save_state(self) -> None:
+        for buffer in (self.scripted, self.explored):
+            buffer.flush()
+        state = {
+            "config": json.dumps(to_mapping(self.config)),
+            "round": self.round,
+            "best": self.best,
+            "explored": len(self.explored),
+            "rng": self.rng.bit_generator.state,
+            "learner": self.learner.state_dict(),
+        }
+        with atomic_file(self.out / "state.pt") as stream:
+            torch.save(state, stream)
+
+    def _restore(self) -> None:
+        path = self.out / "state.pt"
+        state: Mapping[str, Any] | None = torch.load(path, weights_only=True) if path.is_file() else None
+        if state is None:
+            return
+        if state["config"] != json.dumps(to_mapping(self.config)):
+            raise CheckpointError(f"{path}: is of a run with other settings; give another folder or the same settings")
+        self.round, self.best = state["round"], state["best"]
+        self.explored.keep_first(state["explored"])
+        self.rng.bit_generator.state = state["rng"]
+        self.learner.load_state_dict(state["learner"])
+
+    def _pack(self) -> None:
+        """Keep the newest explored and scripted episodes, half and half, beside the best version."""
+        half = self.config.base_replay // 2
+        keep = ReplayBuffer(
+            None, self.config.base_replay * self.config.network.max_steps, self.config.network.image_size
+        )
+        copy_newest(self.explored, keep, half)
+        copy_newest(self.scripted, keep, self.config.base_replay - keep.episodes)
+        pack(keep, self.out / "best" / REPLAY)
+        self.log.say(
+            f"best version: {self.best:.1%}; {keep.episodes} episodes in its replay;"
+            f" copy {self.out / 'best'} to models/base"
+        )

@@ -1,0 +1,109 @@
+"""Episodes of a policy in the simulated cell, in parallel processes; no ROS."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from robot_finetune.config import setting
+from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.q_policy import QPolicy
+from robot_finetune.perception.grasp_success import GraspDetector
+from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.sim.cell import Cell
+from robot_finetune.sim.randomisation import randomise
+from robot_finetune.sim.robot import sim_robot
+from robot_finetune.sim.scripted_policy import ScriptedPolicy
+from robot_finetune.sim.variations import load_variation
+from robot_finetune.types import Episode
+
+SCENES_A_DAY = 25
+"""Episodes with the same scene randomisation: rebuilding the cell costs as much as many grasps."""
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """What to roll out, and where."""
+
+    policy: str = setting("scripted", "checkpoint folder, or scripted")
+    variation: str = setting("base", "name or path of the variation")
+    robot: str = setting("sim", "name or path of the robot profile")
+    mode: str = setting("evaluate", "explore, evaluate or scripted", choices=("explore", "evaluate", "scripted"))
+    family: str = setting("held_out", "objects", choices=("training", "held_out"))
+    noise: float = setting(1.0, "of the scripted policy: 0 is a good grasp, 1 a weak one", low=0.0, high=2.0)
+    randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
+    floors: bool = setting(False, "the scene randomisation varies the floor's pattern as well")
+    look: bool = setting(False, "judge by images as well as by the gripper (slower)")
+    network: NetworkConfig = setting(NetworkConfig, "that scripted episodes are for; a checkpoint has its own")
+
+
+class Workers:
+    """Processes that roll out; a context manager. One is enough to go on learning meanwhile."""
+
+    def __init__(self, processes: int) -> None:
+        self._pool = multiprocessing.get_context("spawn").Pool(processes)
+
+    def start(self, config: RolloutConfig, seeds: Sequence[int]) -> Iterator[Episode]:
+        """Begin at once; the episodes (see `rollouts`) come in the order of their seeds, as they are ready."""
+        chunk = SCENES_A_DAY if config.randomise else 4
+        return filter(None, self._pool.imap(partial(_rollout, config), seeds, chunksize=chunk))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.terminate()
+        self._pool.join()
+
+
+def rollouts(config: RolloutConfig, seeds: Sequence[int], processes: int = 2) -> Iterator[Episode]:
+    """One episode a seed, in order, less those that had to be discarded (EpisodeDiscarded).
+
+    Each seed is one scene, which starts from the same state whatever ran before: the same for every policy that is
+    compared. config.policy names a checkpoint folder whose content stays as it is meanwhile."""
+    if processes <= 1:
+        yield from filter(None, map(partial(_rollout, config), seeds))
+        return
+    with Workers(processes) as workers:
+        yield from workers.start(config, seeds)
+
+
+def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
+    cell, policy, runner = _bench(config)
+    variation = load_variation(config.variation)
+    if config.randomise:
+        rng = np.random.default_rng([seed // SCENES_A_DAY, 7])
+        cell.set_variation(randomise(variation, rng, config.randomise, config.floors))
+    cell.reset(seed, config.family, at_start=True)
+    policy.reseed(seed)
+    try:
+        episode = runner.run(f"{Path(config.variation).stem}-{seed:08d}", variation.name, config.mode)
+    except EpisodeDiscarded:
+        return None
+    if config.randomise:  # what varies the mounting knows it: pre-training learns to see it
+        episode.meta["mount"] = [0.0, -cell.variation.gripper.offset_m]
+    return episode
+
+
+@lru_cache(maxsize=1)
+def _bench(config: RolloutConfig) -> tuple[Cell, ScriptedPolicy | QPolicy, EpisodeRunner]:
+    """The cell, the policy and the runner of this process."""
+    torch.set_num_threads(1)
+    profile = load_robot(config.robot)
+    cell = Cell(profile, load_variation(config.variation))
+    policy: ScriptedPolicy | QPolicy
+    if config.policy == "scripted":
+        policy, network = ScriptedPolicy(cell, config.noise, np.random.default_rng()), config.network
+    else:
+        policy = QPolicy(load_checkpoint(config.policy), profile)
+        network = policy.checkpoint.network.config
+    settings = RunnerConfig(network.max_steps, network.image_size, config.look)
+    return cell, policy, EpisodeRunner(sim_robot(cell), profile, policy, GraspDetector(profile), config=settings)

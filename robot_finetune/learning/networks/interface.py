@@ -1,0 +1,127 @@
+"""What every Q-function offers: `encode(state)` once an image, then `q(features, actions)` for as many candidate
+actions as CEM asks for. compact.py and grasping44.py are architectures; build.py makes the one that is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robot_finetune.config import ConfigError, setting
+from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.robot.profile import RobotProfile
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the Q-network; kept in every checkpoint."""
+
+    name: str = setting("compact", "architecture", choices=("compact", "grasping44"))
+    image_size: int = setting(64, "edge of the input image", unit="px", low=16, high=512)
+    stem: str = setting("own", "first layers: own, or imagenet, trained there", choices=("own", "imagenet"))
+    channels: int = setting(24, "channels of the feature map", low=4, high=256)
+    patch: int = setting(8, "grid points along an edge of the action patches", low=4, high=16)
+    fine_pitch: float = setting(0.014, "grid spacing of the fine action patch", unit="m", low=0.004, high=0.1)
+    coarse_pitch: float = setting(0.035, "grid spacing of the coarse action patch", unit="m", low=0.004, high=0.1)
+    search: int = setting(
+        12, "grid points along an edge of the view in which the gripper is looked for", low=4, high=32
+    )
+    search_pitch: float = setting(0.026, "grid spacing of that view", unit="m", low=0.004, high=0.1)
+    looks: int = setting(2, "times the gripper is looked for, from where it was seen before", low=1, high=4)
+    gripper_patch: int = setting(8, "grid points along an edge of the view of the gripper", low=4, high=32)
+    gripper_pitch: float = setting(0.022, "grid spacing of that view", unit="m", low=0.004, high=0.1)
+    hidden: int = setting(64, "units of the last hidden layers", low=8, high=512)
+    max_steps: int = setting(10, "step limit of an episode; scales the time input", low=1, high=50)
+
+    def __post_init__(self) -> None:
+        if self.name == "grasping44" and self.image_size != 472:
+            raise ConfigError(f"image_size = {self.image_size}: network grasping44 takes 472 px; set image_size: 472")
+
+
+class State(NamedTuple):
+    """A batch of observations. image: uint8 (B, S, S, 3). pose: (B, 4) [m, rad]. opening, step: (B,)."""
+
+    image: Tensor
+    pose: Tensor
+    opening: Tensor
+    step: Tensor
+
+    def __getitem__(self, index: slice) -> State:  # type: ignore[override]
+        return State(self.image[index], self.pose[index], self.opening[index], self.step[index])
+
+
+class Features(NamedTuple):
+    """What `q` needs of a state. map: (B, C, H, W). context: (B, K). shift: (B, 2) [m, tool frame]. pose: (B, 4)."""
+
+    map: Tensor
+    context: Tensor
+    shift: Tensor
+    pose: Tensor
+
+
+class Geometry(nn.Module):
+    """Camera calibration and action scale of one robot cell: buffers, so that they follow the network's device."""
+
+    projection: Tensor
+    scale: Tensor
+    center: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("projection", torch.zeros(3, 4), persistent=False)
+        self.register_buffer("scale", torch.ones(4), persistent=False)
+        self.register_buffer("center", torch.zeros(3), persistent=False)
+
+    def set_profile(self, profile: RobotProfile) -> None:
+        work = profile.workspace
+        self.projection.copy_(torch.from_numpy(CameraModel.from_config(profile.camera).normalised_matrix()))
+        self.scale.copy_(torch.tensor([work.max_step_xy, work.max_step_xy, work.max_step_z, work.max_step_yaw]))
+        self.center.copy_(torch.tensor([*profile.bin_center, profile.floor_z]))
+
+    def target(self, pose: Tensor, action: Tensor) -> Tensor:
+        """Poses (..., 4) that actions (..., 8) lead to from `pose` (..., 4)."""
+        xyz = pose[..., :3] + action[..., :3] * self.scale[:3]
+        yaw = pose[..., 3] + torch.atan2(action[..., 3], action[..., 4])
+        return torch.cat([xyz, yaw[..., None]], -1)
+
+    def sample(self, features: Tensor, pose: Tensor, z: Tensor, offsets: Tensor) -> Tensor:
+        """Sample maps (B, C, H, W) at tool-frame `offsets` (B, 1 or N, P, 2) around poses (B, N, 4), at heights z (B,
+        N).
+
+        Returns (B, C, N, P)."""
+        cos, sin = torch.cos(pose[..., 3:4]), torch.sin(pose[..., 3:4])
+        x = pose[..., 0:1] + cos * offsets[..., 0] - sin * offsets[..., 1]
+        y = pose[..., 1:2] + sin * offsets[..., 0] + cos * offsets[..., 1]
+        points = torch.stack([x, y, z[..., None].expand_as(x), torch.ones_like(x)], -1)
+        with torch.autocast(features.device.type, enabled=False):  # half a millimetre counts
+            image = points @ self.projection.T
+            grid = image[..., :2] / image[..., 2:].clamp(min=1e-3)
+            return F.grid_sample(features.float(), grid, padding_mode="border", align_corners=False)
+
+
+class QNetwork(nn.Module):
+    """A Q-function: `encode` once a state, then `q` for any number of actions."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.geometry = Geometry()
+
+    def encode(self, state: State) -> Features:
+        """The part that does not depend on the action, for a batch of states."""
+        raise NotImplementedError
+
+    def q(self, features: Features, action: Tensor) -> Tensor:
+        """Logits (B, N) of actions (B, N, 8) in the states of `features`."""
+        raise NotImplementedError
+
+
+def state_tensors(image: np.ndarray, pose: np.ndarray, opening: np.ndarray, step: np.ndarray) -> State:
+    """Arrays of a batch as a State."""
+    floats = (torch.as_tensor(np.asarray(value, np.float32)) for value in (pose, opening, step))
+    return State(torch.as_tensor(np.ascontiguousarray(image)), *floats)

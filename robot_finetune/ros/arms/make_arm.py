@@ -1,0 +1,38 @@
+"""The arm that a robot profile asks for."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from robot_finetune.robot.interfaces import Arm
+from robot_finetune.robot.joint_arm import JointArm
+from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.ros.arms.moveit_arm import MoveItArm
+from robot_finetune.ros.arms.servo_arm import ServoArm
+from robot_finetune.ros.arms.trajectory_action import ActionJointDriver
+from robot_finetune.ros.arms.trajectory_topic import TopicJointDriver
+from robot_finetune.ros.node.joint_states import JointStates
+from robot_finetune.ros.node.waiting import Check, RosClock, no_check
+
+
+def make_arm(node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, check: Check = no_check) -> Arm:
+    """The arm behind `motion.backend`. Raises RobotError if a package that it needs is not installed."""
+    if profile.motion.backend == "moveit":
+        return MoveItArm(node, states, profile, clock, check)
+    kinematics = Kinematics(profile)
+    joint_arm = _joint_arm(node, states, profile, clock, kinematics)
+    if profile.motion.backend == "servo":
+        return ServoArm(node, joint_arm, kinematics, profile, clock, check)
+    return joint_arm
+
+
+def _joint_arm(
+    node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, kinematics: Kinematics
+) -> JointArm:
+    """By the controller's action where the profile names it, otherwise by its topic."""
+    if not profile.arm_action:
+        driver = TopicJointDriver(node, states, profile.joints, profile.arm_topic)
+        return JointArm(driver, kinematics, clock, profile)
+    action = ActionJointDriver(node, states, profile.joints, profile.arm_action, profile.motion.timeout)
+    return JointArm(action, kinematics, clock, profile, action.failure)

@@ -1,0 +1,74 @@
+"""What a session is begun or resumed with: its arguments and what they name are checked before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+from robot_finetune.config import ConfigError, policy_folder, resolve
+from robot_finetune.data.version_card import read_card
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.session.options import SESSION_FILE, SessionHead, merge_options, read_head
+from robot_finetune.sim.variations import load_variation
+
+EXTENDABLE = ("grasps", "before", "after", "real_time_factor", "image_check", "params_file")
+"""Options that a resumed session may change; the others make it another experiment."""
+
+
+def new_head(folder: Path, given: dict[str, object]) -> SessionHead:
+    """Check the arguments of a new session and what they name. Raises ConfigError."""
+    if (folder / SESSION_FILE).exists():
+        raise ConfigError(f"{folder} holds a session already: go on with --resume {folder}, or give another --out")
+    options = merge_options(given)
+    policy = policy_folder(options.policy)
+    card = read_card(policy)
+    if not card.sound:
+        raise ConfigError(
+            f"{policy}: the weights are not those of its card; fetch the checkpoint again or use another one"
+        )
+    load_robot(options.robot)
+    variation = load_variation(options.variation)
+    return SessionHead(
+        dataclasses.replace(
+            options,
+            policy=str(policy),
+            robot=_lasting("robots", options.robot),
+            variation=_lasting("variations", options.variation),
+            params_file=_existing(options.params_file),
+        ),
+        started=time.strftime("%Y-%m-%d %H:%M:%S"),
+        base_version=card.version,
+        base_parent=card.parent,
+        base_sha256=card.sha256,
+        variation=variation.name,
+        description=variation.description,
+        operator_note=variation.operator_note,
+    )
+
+
+def resumed_head(folder: Path, given: dict[str, object]) -> SessionHead:
+    """The session in a folder, its options changed as far as that is the same experiment. Raises ConfigError."""
+    head = read_head(folder)
+    fixed = [name for name, value in given.items() if value is not None and name not in EXTENDABLE]
+    if fixed:
+        raise ConfigError(
+            f"--{fixed[0].replace('_', '-')} belongs to the session in {folder}: leave it out with --resume"
+        )
+    card = read_card(Path(head.options.policy))
+    if card.sha256 != head.base_sha256:
+        raise ConfigError(f"{card.folder} is no longer the policy that the session in {folder} began with: put it back")
+    return dataclasses.replace(head, options=merge_options(given, head.options))
+
+
+def _lasting(kind: str, name: str) -> str:
+    """A name as it is, a path as an absolute one. Raises ConfigError where there is no such thing."""
+    path = resolve(kind, name)
+    return name if Path(name).stem == name else str(path.absolute())
+
+
+def _existing(file: str) -> str:
+    """A file's absolute path, or nothing where none was given. Raises ConfigError."""
+    if file and not Path(file).expanduser().is_file():
+        raise ConfigError(f"--params-file {file}: no such file; check the path")
+    return str(Path(file).expanduser().absolute()) if file else ""
