@@ -20,6 +20,7 @@ from robot_finetune.graph.bringup import BringupOptions, node_graph
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.graph.process_runner import ProcessRunner
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_limits import JointLimit
 from robot_finetune.robot.profile import SIMULATED, RobotProfile
 from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.node.joint_states import JointStates
@@ -54,7 +55,7 @@ def connected(profile: RobotProfile) -> Iterator[Cell]:
     simulated = Parameter("use_sim_time", value=profile.name == SIMULATED)
     node = rclpy.create_node("setup", parameter_overrides=[simulated])
     robot = ros_robot(node, slowed(profile))
-    states = JointStates(node, profile.joint_states_topic, RosClock(node))
+    states = JointStates(node, profile.joint_states_topic, RosClock(node), {profile.gripper.joint: JointLimit()})
     images = Newest(node, Image, profile.full_image_topic, profile.camera.timeout + 8.0)
     infos = Newest(node, CameraInfo, profile.camera_info_topic, 2.0)
     executor = SingleThreadedExecutor()

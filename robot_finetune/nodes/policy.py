@@ -89,7 +89,7 @@ class PolicyNode(ManagedNode):
         checkpoint = load_checkpoint(policy_folder(parameters.policy))
         probe(checkpoint, profile)
         self._policy = SwitchingPolicy(QPolicy(checkpoint, profile, parameters.actions, parameters.seed))
-        stop = EmergencyStop()
+        self._stop = stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
         shape = checkpoint.network.config
         robot = ros_robot(self, profile, self._control.check, shape.image_size)
@@ -126,6 +126,11 @@ class PolicyNode(ManagedNode):
             self._control.stop("stopped: the node is inactive")
         except RobotError as error:
             self.get_logger().error(str(error))
+
+    def halt(self) -> None:
+        """The arm holds where it is before the process ends, and no motion begins any more."""
+        if stop := getattr(self, "_stop", None):
+            stop.end()
 
     # Worker threads
 

@@ -121,8 +121,8 @@ class EpisodeRunner:
     def run(self, episode_id: str, variation: str = "base", mode: str = "explore") -> Episode:
         """One grasp attempt, judged. Raises EpisodeDiscarded, with the arm stopped, if a device fails."""
         self.policy.begin_episode(mode)
-        start = self.robot.clock.now()
-        attempt = _Attempt(episode_id, deadline=start + self.config.episode_timeout)
+        start, begun = self.robot.clock.now(), self.robot.clock.elapsed()
+        attempt = _Attempt(episode_id, deadline=begun + self.config.episode_timeout)
         try:
             phase = Phase.RESET
             while phase is not Phase.DONE:
@@ -137,7 +137,7 @@ class EpisodeRunner:
                 raise EpisodeDiscarded(str(error)) from error
             raise
         self.observer.on_phase(Phase.DONE.value, None, attempt.end_reason)
-        meta = {"seconds": self.robot.clock.now() - start}
+        meta = {"seconds": self.robot.clock.elapsed() - begun}
         return Episode(episode_id, tuple(attempt.steps), outcome, variation, mode, attempt.end_reason, start, meta)
 
     def _reset(self, attempt: _Attempt) -> Phase:
@@ -253,7 +253,7 @@ class EpisodeRunner:
         return GraspEvidence(attempt.opening_closed, attempt.opening_lifted, *images)
 
     def _check_time(self, attempt: _Attempt, phase: Phase) -> None:
-        if self.robot.clock.now() > attempt.deadline:
+        if self.robot.clock.elapsed() > attempt.deadline:
             budget = f"{self.config.episode_timeout:g} s (in phase {phase.value})"
             raise RobotError(f"episode takes longer than {budget}: check the arm, or raise episode_timeout")
 

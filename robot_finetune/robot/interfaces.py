@@ -45,11 +45,15 @@ class JointTrajectory:
 
 class Clock(Protocol):
     def now(self) -> float:
-        """Time of the robot [s]."""
+        """Time of the robot [s], as stamps have it: somebody may set it."""
+        ...
+
+    def elapsed(self) -> float:
+        """Seconds since some moment, for spans of time: unlike `now` it is never set back."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait until `now` has advanced by `seconds`."""
+        """Wait until `elapsed` has advanced by `seconds`."""
         ...
 
 
@@ -62,8 +66,16 @@ class JointDriver(Protocol):
         Waits for them. Raises RobotError if they are missing or stale."""
         ...
 
+    def newest(self) -> np.ndarray | None:
+        """Arm joint positions [rad] of just now, without waiting; None if they are not known."""
+        ...
+
     def send(self, trajectory: JointTrajectory) -> None:
         """Start a trajectory from the present state; replaces any other."""
+        ...
+
+    def cancel(self) -> None:
+        """Take back what was sent, where the controller has a way that needs no measured state. For any thread."""
         ...
 
 

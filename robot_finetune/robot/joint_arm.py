@@ -9,10 +9,12 @@ import numpy as np
 
 from robot_finetune.robot.interfaces import Clock, JointDriver, JointTrajectory, MoveResult
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
+from robot_finetune.robot.motion_gate import MotionGate
+from robot_finetune.robot.patience import Patience
 from robot_finetune.robot.profile import RobotProfile
 
 WAIT_SLICE = 0.1  # s, longest wait before a stop is noticed
-AT_REST = 0.001  # rad; joints that move less than this in a settling time stand still
+HOLD = 0.1  # s in which the arm is at the position that it is to hold
 AT_TARGET = 0.0005  # m and rad/4; nearer than this there is nothing to move
 
 
@@ -26,8 +28,9 @@ class JointArm:
     """Moves the tip of an arm by joint trajectories and says how each move ended.
 
     After a trajectory's end and the settling time, a tip farther from its target than the profile's tolerance was
-    blocked if the arm stands still; while it moves, it is waited for up to the profile's time-out. However a move ends
-    short of its target, the arm is made to hold the position it is in, so that it presses on nothing.
+    blocked if the arm stands still; while it comes nearer, it is waited for, and up to the profile's time-out longer.
+    However a move ends short of its target, the arm is made to hold the position it is in, so that it presses on
+    nothing. Every trajectory passes the motion gate.
     """
 
     def __init__(
@@ -37,14 +40,18 @@ class JointArm:
         clock: Clock,
         profile: RobotProfile,
         failure: Callable[[], str] = lambda: "",
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """failure: why the controller has given up the newest trajectory, a reason of MoveResult; "" if it has not.
 
-        Raises RobotError where no motion can mend it.
+        Raises RobotError where no motion can mend it. check: raises RobotError where no motion may begin.
         """
         self._driver, self._kinematics, self._clock, self._motion = driver, kinematics, clock, profile.motion
-        self._failure = failure
+        self._gate = MotionGate(profile, kinematics.low, kinematics.high, kinematics.velocity_limits)
+        self._failure, self._check = failure, check
         self._stopped = threading.Event()
+        self._sending = threading.Lock()
+        self._sent: tuple[float, np.ndarray, JointTrajectory] | None = None  # when, from where, what
 
     def pose(self) -> np.ndarray:
         """Measured (4,) tip pose [m, rad]. Raises RobotError."""
@@ -56,52 +63,70 @@ class JointArm:
 
     def move(self, pose: np.ndarray) -> MoveResult:
         """Straight line of the tip to `pose` (4,); returns when the arm stands still. Raises RobotError."""
+        self._stopped.clear()
+        self._gate.numbers(pose)
         q = self._driver.positions()
-        here = self._kinematics.forward(q)
+        here, pose = self._kinematics.forward(q), np.asarray(pose, float)
         if at_target(here, pose):
             return MoveResult(here)
         try:
             trajectory = self._kinematics.line(q, pose)
         except Unreachable:
             return MoveResult(here, "unreachable")
-        return self._follow(trajectory, np.asarray(pose, float))
+        return self._follow(q, trajectory, pose)
 
     def move_joints(self, positions: np.ndarray) -> MoveResult:
         """Joint move to `positions` [rad]; returns when the arm stands still. Raises RobotError."""
+        self._stopped.clear()
+        self._gate.numbers(positions)
         q = self._driver.positions()
         try:
             trajectory = self._kinematics.joint_line(q, positions)
         except Unreachable:
             return MoveResult(self._kinematics.forward(q), "unreachable")
-        return self._follow(trajectory, self._kinematics.forward(trajectory.positions[-1]))
+        return self._follow(q, trajectory, self._kinematics.forward(trajectory.positions[-1]))
 
     def stop(self) -> None:
-        """Hold the present position; a move under way returns with the reason "stopped". Safe from any thread."""
-        self._stopped.set()
-        self._hold()
+        """Hold the present position; a move under way returns with the reason "stopped". Safe from any thread.
 
-    def _follow(self, trajectory: JointTrajectory, target: np.ndarray) -> MoveResult:
-        self._stopped.clear()
-        self._driver.send(trajectory)
+        It needs no measurement: where the arm is not known, it holds where what was sent has brought it.
+        """
+        self._stopped.set()
+        with self._sending:
+            self._driver.cancel()
+            q = self._driver.newest()
+            self._hold(self._commanded() if q is None else q, q)
+
+    def _follow(self, q: np.ndarray, trajectory: JointTrajectory, target: np.ndarray) -> MoveResult:
+        with self._sending:
+            self._check()
+            if self._stopped.is_set():
+                return MoveResult(self._kinematics.forward(q), "stopped")
+            self._gate.trajectory(trajectory, self._driver.positions())
+            self._send(q, trajectory)
+        patience = Patience(fastest_joint(q, trajectory), self._motion.settle, self._motion.timeout)
         if reason := self._wait(float(trajectory.times[-1]) + self._motion.settle):
             return self._ended(reason)
-        deadline = self._clock.now() + self._motion.timeout
         q = self._measured()
-        while np.linalg.norm((pose := self._kinematics.forward(q))[:3] - target[:3]) > self._motion.tolerance:
-            if self._clock.now() > deadline:
+        while (away := self._away(q, target)) > self._motion.tolerance:
+            if patience.late(self._clock.elapsed(), away):
                 return self._ended("timeout")
             before = q
-            if reason := self._wait(max(self._motion.settle, 0.02)):
+            if reason := self._wait(patience.watch):
                 return self._ended(reason)
             q = self._measured()
-            if np.abs(q - before).max() < AT_REST:
+            if patience.resting(before, q):
                 return self._ended("blocked")
-        return MoveResult(pose)
+        return MoveResult(self._kinematics.forward(q))
+
+    def _away(self, q: np.ndarray, target: np.ndarray) -> float:
+        """Distance [m] of the tip from its target."""
+        return float(np.linalg.norm(self._kinematics.forward(q)[:3] - target[:3]))
 
     def _wait(self, seconds: float) -> str:
         """Wait in the robot's time; the reason as soon as the arm was stopped or the controller gave up, else ""."""
-        end = self._clock.now() + seconds
-        while (left := end - self._clock.now()) > 1e-6 and not self._interruption():
+        end = self._clock.elapsed() + seconds
+        while (left := end - self._clock.elapsed()) > 1e-6 and not self._interruption():
             self._clock.sleep(min(left, WAIT_SLICE))
         return self._interruption()
 
@@ -109,13 +134,37 @@ class JointArm:
         return "stopped" if self._stopped.is_set() else self._failure()
 
     def _ended(self, reason: str) -> MoveResult:
-        self._hold()
+        q = self._driver.positions()
+        with self._sending:
+            if not self._stopped.is_set():  # else it holds already
+                self._hold(q, q)
         return MoveResult(self._kinematics.forward(self._measured()), reason)
 
     def _measured(self) -> np.ndarray:
         """Joint positions of now: the newest that have come may be of before the clock's last step."""
         return self._driver.positions(self._clock.now())
 
-    def _hold(self) -> None:
-        q = self._driver.positions()
-        self._driver.send(JointTrajectory(np.array([0.1]), q[None]))
+    def _commanded(self) -> np.ndarray | None:
+        """Where the arm should be by what was sent to it; None if nothing was."""
+        if self._sent is None:
+            return None
+        since, start, trajectory = self._sent
+        times, points = np.array([0.0, *trajectory.times]), np.vstack([start, trajectory.positions])
+        now = self._clock.elapsed() - since
+        return np.array([np.interp(now, times, points[:, joint]) for joint in range(len(start))])
+
+    def _hold(self, q: np.ndarray | None, measured: np.ndarray | None) -> None:
+        if q is not None:  # else nothing moves by what was sent from here
+            hold = JointTrajectory(np.array([HOLD]), q[None])
+            self._gate.trajectory(hold, measured)
+            self._send(q, hold)
+
+    def _send(self, q: np.ndarray, trajectory: JointTrajectory) -> None:
+        self._driver.send(trajectory)
+        self._sent = self._clock.elapsed(), q, trajectory
+
+
+def fastest_joint(q: np.ndarray, trajectory: JointTrajectory) -> float:
+    """The largest joint speed [rad/s] of a trajectory from `q`."""
+    steps = np.abs(np.diff(trajectory.positions, axis=0, prepend=q[None])).max(axis=1)
+    return float((steps / np.diff(trajectory.times, prepend=0.0)).max())

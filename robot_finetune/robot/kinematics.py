@@ -14,7 +14,8 @@ import numpy as np
 
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.description import load_urdf
-from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.robot.interfaces import JointTrajectory, RobotError
+from robot_finetune.robot.joint_limits import urdf_limits
 from robot_finetune.robot.profile import RobotProfile
 
 POSITION_TOLERANCE = 5e-5  # m
@@ -64,8 +65,8 @@ class Kinematics:
         self._qpos = self._model.jnt_qposadr[joints]
         self._dofs = self._model.jnt_dofadr[joints]
         limited = self._model.jnt_limited[joints].astype(bool)
-        self.low = np.where(limited, self._model.jnt_range[joints, 0], -2 * np.pi)
-        self.high = np.where(limited, self._model.jnt_range[joints, 1], 2 * np.pi)
+        self.low = np.where(limited, self._model.jnt_range[joints, 0], -np.inf)
+        self.high = np.where(limited, self._model.jnt_range[joints, 1], np.inf)
         self._motion = profile.motion
         self._tool = _rotation(profile.tool_orientation)
         self.velocity_limits = _velocity_limits(urdf, profile) * profile.motion.velocity_scaling
@@ -95,7 +96,7 @@ class Kinematics:
         Raises ConfigError if there is no such link, or if joints move it against the tip.
         """
         body, found = self._body(link, self._profile), []
-        for q in (self.low, (self.low + self.high) / 2):
+        for q in (self.home, self.home + 0.3):
             self._data.qpos[self._qpos] = q
             mujoco.mj_kinematics(self._model, self._data)
             tip = self._data.xmat[self._tip].reshape(3, 3).T
@@ -136,17 +137,18 @@ class Kinematics:
             points[i] = self._solve(start + s * step, seed, 20)
         speed, acceleration = self._motion.tip_speed / length, self._motion.tip_acceleration / length
         for _ in range(2):  # the second pass only where a joint would be too fast
-            times, s = time_law(speed, acceleration)
+            times, s = self._timed(speed, acceleration)
             positions = np.clip(_interpolation(nodes, s) @ points, self.low, self.high)
             excess = self._excess(q, times, positions)
             if excess <= 1.0:
                 break
             speed, acceleration = speed / excess, acceleration / excess**2
-        return JointTrajectory(times, positions)
+        return JointTrajectory(times * max(1.0, excess), positions)  # samples elsewhere can be a little too fast
 
     def joint_line(self, q: np.ndarray, q_goal: np.ndarray) -> JointTrajectory:
         """All joints move together from `q` to `q_goal` [rad], within their limits and the tip as fast as on a line."""
-        q, q_goal = np.asarray(q, float), np.asarray(q_goal, float)
+        q = np.asarray(q, float)
+        q_goal = q + self._towards(q, np.asarray(q_goal, float))
         if np.any(q_goal < self.low - 1e-9) or np.any(q_goal > self.high + 1e-9):
             raise Unreachable(f"joint positions {np.round(q_goal, 3).tolist()} are outside the joint limits")
         tips = np.array([self.forward(q + s * (q_goal - q))[:3] for s in np.linspace(0.0, 1.0, 9)])
@@ -154,8 +156,15 @@ class Kinematics:
         largest = max(float(np.max(np.abs(q_goal - q) / self.velocity_limits)), 1e-6)
         speed = min(self._motion.tip_speed / length, 1.0 / largest)
         acceleration = min(self._motion.tip_acceleration / length, 1.0 / largest / JOINT_RAMP)
-        times, s = time_law(speed, acceleration)
+        times, s = self._timed(speed, acceleration)
         return JointTrajectory(times, q + s[:, None] * (q_goal - q))
+
+    def _timed(self, speed: float, acceleration: float) -> tuple[np.ndarray, np.ndarray]:
+        """As `time_law`. Raises RobotError for a motion that takes longer than the profile allows."""
+        if not 1 / speed < self._motion.longest:
+            limit = f"motion.longest allows {self._motion.longest:g} s; raise it or the speed"
+            raise RobotError(f"a motion of {1 / speed:.0f} s: {limit}")
+        return time_law(speed, acceleration)
 
     def _solve(self, pose: np.ndarray, q: np.ndarray, iterations: int) -> np.ndarray:
         model, data, tip, jacobian = self._model, self._data, self._tip, self._jacobian
@@ -174,7 +183,7 @@ class Kinematics:
             mujoco.mj_comPos(model, data)
             mujoco.mj_jacBody(model, data, jacobian[:3], jacobian[3:], tip)
             j = jacobian[:, self._dofs]
-            posture = POSTURE_GAIN * (self.home - q)
+            posture = POSTURE_GAIN * self._towards(q, self.home)
             gram = j @ j.T
             gram.flat[::7] += DAMPING
             step = posture + j.T @ np.linalg.solve(gram, error - j @ posture)
@@ -183,6 +192,11 @@ class Kinematics:
                 step *= LARGEST_STEP / largest
             q = np.minimum(np.maximum(q + step, self.low), self.high)
         raise Unreachable(f"the tip cannot reach {np.round(pose, 3).tolist()} (x, y, z, yaw) within the joint limits")
+
+    def _towards(self, q: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """What is to be added to `q` [rad] to be at `goal`: a joint without an end turns the short way."""
+        turn = goal - q
+        return np.where(np.isinf(self.high), np.remainder(turn + np.pi, 2 * np.pi) - np.pi, turn)
 
     def _excess(self, q: np.ndarray, times: np.ndarray, positions: np.ndarray) -> float:
         """Largest joint speed of a trajectory as a multiple of its limit."""
@@ -223,15 +237,11 @@ def _without_shapes(urdf: str) -> str:
 
 
 def _velocity_limits(urdf: str, profile: RobotProfile) -> np.ndarray:
-    limits = {
-        joint.get("name"): float(limit.get("velocity", "nan"))
-        for joint in ElementTree.fromstring(urdf).iter("joint")
-        if (limit := joint.find("limit")) is not None
-    }
-    missing = [name for name in profile.joints if not limits.get(name, np.nan) > 0]
+    limits = urdf_limits(urdf)
+    missing = [name for name in profile.joints if name not in limits or np.isinf(limits[name].velocity)]
     if missing:
         raise ConfigError(f"{profile.urdf}: no velocity limit for {', '.join(missing)}; add it to the description")
-    return np.array([limits[name] for name in profile.joints])
+    return np.array([limits[name].velocity for name in profile.joints])
 
 
 @functools.lru_cache(maxsize=16)

@@ -48,7 +48,16 @@ class MotionConfig:
     tolerance: float = setting(
         0.008, "a tip farther than this from its target was blocked", unit="m", low=0.001, high=0.05
     )
-    timeout: float = setting(3.0, "longest wait beyond a trajectory's own duration", unit="s", low=0.1, high=60.0)
+    timeout: float = setting(
+        3.0, "longest wait for an arm that does not come nearer to its goal", unit="s", low=0.1, high=60.0
+    )
+    longest: float = setting(
+        30.0,
+        "longest motion that is sent: if this computer fails, the arm ends what it was sent last",
+        unit="s",
+        low=1.0,
+        high=300.0,
+    )
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,11 @@ class RunControl:
             raise RobotError(self._message)
 
     def _halt(self, message: str) -> None:
-        self._set(STOPPED, message)
-        self._stop.trip(message)
+        self._message = message
+        try:
+            self._stop.trip(message)  # the arm first, then whoever wants to know
+        finally:
+            self._set(STOPPED, message)
 
     def _leave_running(self, state: str, message: str) -> None:
         if self._state == RUNNING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -38,6 +38,15 @@ class EmergencyStop:
         self._tripped.set()
         for arm in self._arms:
             arm.halt()
+
+    def end(self) -> None:
+        """Refuse motion from now on, and stop those guarded arms that move: the process ends."""
+        self._reason = "the process ends"
+        self._tripped.set()
+        for arm in self._arms:
+            if arm.moving:
+                with suppress(RobotError):
+                    arm.halt()
 
     def reset(self) -> None:
         """Allow motion again."""
@@ -73,6 +82,11 @@ class _GuardedArm:
 
     def stop(self) -> None:
         self._arm.stop()
+
+    @property
+    def moving(self) -> bool:
+        """Whether a motion is under way."""
+        return not self._still.is_set()
 
     def halt(self) -> None:
         """Stop, and repeat it for a motion that passed the check just before the latch closed."""

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from robot_finetune.robot.interfaces import Frame, Robot, RobotError
+from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.arms.make_arm import make_arm
 from robot_finetune.ros.grippers.make_gripper import make_gripper
@@ -85,7 +86,7 @@ def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check, image_
     """
     profile.require_measured()
     clock = RosClock(node, check=check)
-    states = JointStates(node, profile.joint_states_topic, clock)
+    states = JointStates(node, profile.joint_states_topic, clock, measured_limits(profile))
     arm = make_arm(node, states, profile, clock, check)
     gripper = make_gripper(node, states, profile, clock, check)
     return Robot(arm, gripper, RosCamera(node, clock, profile.camera.timeout, check, image_size), clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class Progress:
     def say(self, line: str) -> None:
         """Print a line that stays."""
         self._erase()
-        self._stream.write(f"{line}\n")
+        self._write(f"{line}\n")
         self._draw()
 
     @property
@@ -95,8 +96,7 @@ class Progress:
         """Show a view."""
         self._next = time.monotonic() + REDRAW[0 if self._live else 1]
         if not self._live:
-            self._stream.write(f"{view.line()}\n")
-            self._stream.flush()
+            self._write(f"{view.line()}\n")
             return
         self._erase()
         width = shutil.get_terminal_size().columns - 1
@@ -111,8 +111,15 @@ class Progress:
 
     def _erase(self) -> None:
         if self._shown:
-            self._stream.write(f"\x1b[{len(self._shown)}F\x1b[J")
+            self._write(f"\x1b[{len(self._shown)}F\x1b[J")
 
     def _draw(self) -> None:
-        self._stream.write("".join(f"{line}\n" for line in self._shown))
-        self._stream.flush()
+        self._write("".join(f"{line}\n" for line in self._shown))
+
+    def _write(self, text: str) -> None:
+        """A terminal that was closed, or a pipe that nobody reads, is no reason to end: nothing is shown then."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())

@@ -29,6 +29,9 @@ class SimClock:
     def now(self) -> float:
         return self._cell.time
 
+    def elapsed(self) -> float:
+        return self._cell.time
+
     def sleep(self, seconds: float) -> None:
         self._cell.advance(seconds)
 
@@ -42,8 +45,14 @@ class SimDriver:
     def positions(self, since: float = 0.0) -> np.ndarray:
         return self._cell.joint_positions
 
+    def newest(self) -> np.ndarray:
+        return self._cell.joint_positions
+
     def send(self, trajectory: JointTrajectory) -> None:
         self._cell.send(trajectory)
+
+    def cancel(self) -> None:
+        """There is no such command on its topic."""
 
 
 class SimGripper:

@@ -18,6 +18,8 @@ class FakeClock:
     def now(self) -> float:
         return self.time
 
+    elapsed = now
+
     def sleep(self, seconds: float) -> None:
         self.time += seconds
 

@@ -22,6 +22,7 @@ class Controller:
         self.time, self.share, self.drift, self.sent = 0.0, 1.0, 0.0, []
         self.begin, self.started = START.copy(), 0.0
         self.on_sleep = lambda: None
+        self.cancelled = 0
 
     def positions(self, since=0.0):
         if not self.sent:
@@ -34,12 +35,20 @@ class Controller:
         q[0] += self.drift * self.time
         return q
 
+    def newest(self):
+        return self.positions()
+
+    def cancel(self):
+        self.cancelled += 1
+
     def send(self, trajectory):
         self.begin, self.started = self.positions(), self.time
         self.sent.append(trajectory)
 
     def now(self):
         return self.time
+
+    elapsed = now
 
     def sleep(self, seconds):
         self.time += seconds

@@ -7,6 +7,7 @@ from fakes.gripper_controllers import FrankaHand, GripperController
 from fakes.interfaces import provide
 
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.profile import GripperConfig, load_robot
 from robot_finetune.ros.grippers.make_gripper import make_gripper
 from robot_finetune.ros.node.joint_states import JointStates
@@ -35,7 +36,9 @@ def client(ros):
     def make(config):
         clock = RosClock(ros.node)
         profile = replace(load_robot("sim"), gripper=config)
-        return make_gripper(ros.node, JointStates(ros.node, "joint_states", clock), profile, clock)
+        return make_gripper(
+            ros.node, JointStates(ros.node, "joint_states", clock, measured_limits(profile)), profile, clock
+        )
 
     return make
 

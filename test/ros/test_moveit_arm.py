@@ -17,6 +17,7 @@ from fakes.trajectory_controller import TrajectoryController
 from robot_finetune.config import ConfigError
 from robot_finetune.graph.robot_nodes import robot_nodes
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.profile_groups import MoveItConfig, ServoConfig
@@ -38,6 +39,7 @@ MOVEIT = MoveItConfig(
 )
 MOTION = replace(SIM.motion, backend="moveit", velocity_scaling=0.5, acceleration_scaling=0.25)
 PROFILE = replace(SIM, namespace="cell", moveit=MOVEIT, motion=MOTION)
+LIMITS = measured_limits(load_robot("sim"))
 START = Kinematics(SIM).inverse(np.array(SIM.start_pose))
 TARGET = np.array([0.62, 0.1, 0.15, 0.2])
 
@@ -92,7 +94,7 @@ def controller(ros):
 @pytest.fixture
 def arm(ros, controller, fake):
     clock = RosClock(ros.node)
-    made = make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock)
+    made = make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock)
     yield made
     made.close()
 
@@ -169,7 +171,7 @@ def test_an_interrupted_motion_is_over_when_the_error_comes(ros, controller, wor
             raise RobotError("emergency stop")
 
     clock = RosClock(ros.node)
-    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock, check)
+    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock, check)
     aside = START + [1.2, 0, 0, 0, 0, 0, 0]
     motion = worker.submit(arm.move_joints, aside)
     ros.wait_until(lambda: controller.q[0] > START[0] + 0.05, "the arm moving")
@@ -220,7 +222,7 @@ def test_controllers_that_do_not_execute_are_an_error(arm, controller, worker):
 def test_a_crash_of_moveit_is_an_error_and_it_is_started_again(ros, controller, worker, fake, when):
     fake(**{when: True})
     clock = RosClock(ros.node)
-    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock)
+    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock)
     with pytest.raises(RobotError, match="MoveIt has ended with signal SIGSEGV: its output says why"):
         worker(arm.move, TARGET)
     fake()
@@ -232,7 +234,7 @@ def test_a_crash_of_moveit_is_an_error_and_it_is_started_again(ros, controller, 
 def test_what_moveit_misses_at_its_start_is_told(ros, worker, fake):
     clock = RosClock(ros.node)
     silent = replace(PROFILE, joint_states_topic="elsewhere", moveit=replace(MOVEIT, ready_timeout=2.0))
-    states = JointStates(ros.node, "joint_states", clock)
+    states = JointStates(ros.node, "joint_states", clock, LIMITS)
     controller = TrajectoryController(ros, SIM.joints, START, "cell/controller")
     states.topic = "/elsewhere"
     arm = make_arm(ros.node, states, silent, clock)
@@ -245,7 +247,7 @@ def test_what_moveit_misses_at_its_start_is_told(ros, worker, fake):
 @pytest.mark.skipif(REAL, reason="moveit_py is installed")
 def test_moveit_that_is_not_installed_is_named(ros, controller, worker):
     clock = RosClock(ros.node)
-    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock)
+    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock)
     with pytest.raises(RobotError, match=r"backend moveit needs moveit_py .*ros-\$ROS_DISTRO-moveit-py"):
         worker(arm.move, TARGET)
     arm.close()

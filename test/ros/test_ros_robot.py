@@ -11,6 +11,7 @@ from std_msgs.msg import Float64
 
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_limits import JointLimit
 from robot_finetune.robot.profile import GripperConfig, load_robot
 from robot_finetune.ros.grippers.gripper_client import GripperClient, PositionTopic
 from robot_finetune.ros.node.joint_states import JointStates
@@ -99,7 +100,7 @@ def fingers(ros):
     """A gripper whose joint counts from open (0) to closed (0.8), as a Robotiq's does, and its client."""
     config = GripperConfig(joint="finger", open_position=0.0, closed_position=0.8, timeout=1.0)
     made = Fingers(ros)
-    made.received = JointStates(ros.node, "joint_states", RosClock(ros.node), 0.5)
+    made.received = JointStates(ros.node, "joint_states", RosClock(ros.node), {"finger": JointLimit()}, 0.5)
     driver = PositionTopic(ros.node, config, "gripper_controller/command")
     made.client = GripperClient(driver, made.received, config)
     return made
@@ -137,7 +138,7 @@ def test_fingers_that_never_rest_are_an_error(ros, fingers, worker):
 
 
 def test_a_joint_that_the_driver_does_not_have_is_named(ros, worker):
-    states = JointStates(ros.node, "joint_states", RosClock(ros.node), 0.5)
+    states = JointStates(ros.node, "joint_states", RosClock(ros.node), {"joint_1": JointLimit()}, 0.5)
     publisher = ros.publisher(JointState, "joint_states", COMMAND)
     publisher.publish(JointState(name=["elbow"], position=[0.1]))
     with pytest.raises(RobotError, match="lack joint_1, there are elbow: check the robot profile"):
@@ -146,7 +147,7 @@ def test_a_joint_that_the_driver_does_not_have_is_named(ros, worker):
 
 def test_positions_of_a_time_are_waited_for_and_late_clocks_are_named(ros, worker):
     """A move's end is judged by states of after it, also where they come later than the clock."""
-    states = JointStates(ros.node, "joint_states", RosClock(ros.node), 2.0)
+    states = JointStates(ros.node, "joint_states", RosClock(ros.node), {"elbow": JointLimit()}, 2.0)
     publisher = ros.publisher(JointState, "joint_states", COMMAND)
 
     def measure(seconds, position):

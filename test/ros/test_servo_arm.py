@@ -10,6 +10,7 @@ from fakes.trajectory_controller import TrajectoryController
 
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.profile_groups import ServoConfig
@@ -24,6 +25,7 @@ PROFILE = replace(
     motion=replace(SIM.motion, backend="servo", timeout=1.0),
     servo=ServoConfig(tip_frame="link_7"),
 )
+LIMITS = measured_limits(load_robot("sim"))
 START = Kinematics(SIM).inverse(np.array(SIM.start_pose))
 TARGET = np.array([0.64, 0.05, 0.15, 0.3])
 
@@ -43,7 +45,7 @@ def servo(ros, controller):
 @pytest.fixture
 def arm(ros, servo):
     clock = RosClock(ros.node)
-    return make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock)
+    return make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock)
 
 
 def test_the_tool_arrives_though_servo_moves_another_link(arm, worker):
@@ -117,7 +119,7 @@ def test_servo_that_does_not_know_the_frame_is_an_error(arm, servo, worker):
 def test_no_servo_is_an_error_that_names_the_service(ros, controller, worker):
     provide("moveit_msgs")
     clock = RosClock(ros.node)
-    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock)
+    arm = make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock)
     with pytest.raises(RobotError, match="no service servo_node/switch_command_type: is MoveIt Servo running"):
         worker(arm.move, TARGET)
 
@@ -126,4 +128,4 @@ def test_a_link_that_moves_against_the_tool_cannot_be_servos(ros, servo):
     clock = RosClock(ros.node)
     wrong = replace(PROFILE, servo=ServoConfig(tip_frame="link_4"))
     with pytest.raises(ConfigError, match="'link_4' is not fixed to 'tcp'"):
-        make_arm(ros.node, JointStates(ros.node, "joint_states", clock), wrong, clock)
+        make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), wrong, clock)

@@ -8,6 +8,7 @@ from fakes.interfaces import provide
 from fakes.trajectory_controller import TrajectoryController
 
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.arms.make_arm import make_arm
@@ -15,6 +16,7 @@ from robot_finetune.ros.node.joint_states import JointStates
 from robot_finetune.ros.node.waiting import RosClock
 
 PROFILE = replace(load_robot("sim"), arm_action="controller/follow_joint_trajectory")
+LIMITS = measured_limits(load_robot("sim"))
 START = Kinematics(PROFILE).inverse(np.array(PROFILE.start_pose))
 TARGET = np.array([0.62, 0.1, 0.15, 0.2])
 
@@ -28,7 +30,7 @@ def controller(ros):
 @pytest.fixture
 def arm(ros, controller):
     clock = RosClock(ros.node)
-    return make_arm(ros.node, JointStates(ros.node, "joint_states", clock), PROFILE, clock)
+    return make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock)
 
 
 def holds(ros, controller, goals=2):

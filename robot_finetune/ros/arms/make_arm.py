@@ -21,18 +21,18 @@ def make_arm(node: Node, states: JointStates, profile: RobotProfile, clock: RosC
     if profile.motion.backend == "moveit":
         return MoveItArm(node, states, profile, clock, check)
     kinematics = Kinematics(profile)
-    joint_arm = _joint_arm(node, states, profile, clock, kinematics)
+    joint_arm = _joint_arm(node, states, profile, clock, kinematics, check)
     if profile.motion.backend == "servo":
         return ServoArm(node, joint_arm, kinematics, profile, clock, check)
     return joint_arm
 
 
 def _joint_arm(
-    node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, kinematics: Kinematics
+    node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, kinematics: Kinematics, check: Check
 ) -> JointArm:
     """By the controller's action where the profile names it, otherwise by its topic."""
     if not profile.arm_action:
         driver = TopicJointDriver(node, states, profile.joints, profile.arm_topic)
-        return JointArm(driver, kinematics, clock, profile)
+        return JointArm(driver, kinematics, clock, profile, check=check)
     action = ActionJointDriver(node, states, profile.joints, profile.arm_action, profile.motion.timeout)
-    return JointArm(action, kinematics, clock, profile, action.failure)
+    return JointArm(action, kinematics, clock, profile, action.failure, check)

@@ -12,6 +12,7 @@ from robot_finetune.config import to_mapping
 from robot_finetune.robot.interfaces import MoveResult, RobotError
 from robot_finetune.robot.joint_arm import at_target
 from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.motion_gate import MotionGate
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.arms.moveit_process import MoveItProcess, Request, Setup
 from robot_finetune.ros.arms.poses import quaternion
@@ -34,7 +35,8 @@ class MoveItArm:
         self, node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, check: Check = no_check
     ) -> None:
         self._profile, self._states, self._clock = profile, states, clock
-        self._kinematics = Kinematics(profile)
+        self._kinematics = kinematics = Kinematics(profile)
+        self._gate = MotionGate(profile, kinematics.low, kinematics.high, kinematics.velocity_limits)
         namespace = absolute_name(node, profile.namespace)
         self._events = node.create_publisher(String, f"{namespace}/trajectory_execution_event", COMMAND)
         setup = Setup(to_mapping(profile), namespace, states.topic, clock.simulated)
@@ -55,11 +57,13 @@ class MoveItArm:
         here = self.pose()
         if at_target(here, pose):
             return MoveResult(here)
+        self._gate.pose(pose, here)
         turned = quaternion(self._kinematics.rotation(float(pose[3])))
         return self._run(here, np.asarray(pose, float), pose=(*map(float, pose[:3]), *turned))
 
     def move_joints(self, positions: np.ndarray) -> MoveResult:
         """Point-to-point move to joint `positions` [rad]; returns when the arm stands still. Raises RobotError."""
+        self._gate.joints(positions)
         return self._run(self.pose(), self._kinematics.forward(positions), joints=tuple(map(float, positions)))
 
     def stop(self) -> None:

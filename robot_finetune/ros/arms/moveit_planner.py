@@ -94,6 +94,10 @@ class MoveItPlanner:
             return Answer(request.number, REASONS[code])
         if not response:
             return Answer(request.number, error=f"MoveIt cannot plan: error code {code}; its output says why")
+        longest = self._profile.motion.longest
+        if response.trajectory.duration > longest:
+            error = f"MoveIt plans a motion that is longer than motion.longest, {longest:g} s; raise it or the scalings"
+            return Answer(request.number, error=error)
         if stopped():
             return Answer(request.number, "stopped")
         planned(response.trajectory.duration)

@@ -18,8 +18,10 @@ from std_srvs.srv import SetBool
 
 from robot_finetune.robot.action_space import wrap_angle
 from robot_finetune.robot.interfaces import MoveResult, RobotError
-from robot_finetune.robot.joint_arm import AT_REST, JointArm, at_target
+from robot_finetune.robot.joint_arm import JointArm, at_target, fastest_joint
 from robot_finetune.robot.kinematics import YAW_LENGTH, Kinematics, Unreachable, time_law
+from robot_finetune.robot.motion_gate import MotionGate
+from robot_finetune.robot.patience import Patience
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.arms.poses import pose_stamped, quaternion
 from robot_finetune.ros.node.action_client import interface
@@ -47,6 +49,7 @@ class ServoArm:
     ) -> None:
         """joint_arm: measures, and does the joint moves. Raises RobotError if moveit_msgs is not installed."""
         self._arm, self._kinematics, self._profile = joint_arm, kinematics, profile
+        self._gate = MotionGate(profile, kinematics.low, kinematics.high, kinematics.velocity_limits)
         self._clock, self._check = clock, check
         servo, key = profile.servo, "motion.backend servo"
         self._type = interface("moveit_msgs.srv", "ServoCommandType", key)
@@ -71,18 +74,19 @@ class ServoArm:
 
     def move(self, pose: np.ndarray) -> MoveResult:
         """Straight line of the tip to `pose` (4,); returns when the arm stands still. Raises RobotError."""
+        self._stopped.clear()
         q = self._arm.joint_positions()
         here = self._kinematics.forward(q)
         if at_target(here, pose):
             return MoveResult(here)
+        self._gate.pose(pose, here)
         begin, target = self._line(here, np.asarray(pose, float))
         try:
-            self._kinematics.line(q, target)
+            fastest = fastest_joint(q, self._kinematics.line(q, target))
         except Unreachable:
             return MoveResult(here, "unreachable")
-        self._stopped.clear()
         with self._servoing():
-            reason = self._follow(begin, target)
+            reason = self._follow(begin, target, fastest)
         self._commanded = None if reason else target
         return MoveResult(self.pose(), reason)
 
@@ -109,15 +113,17 @@ class ServoArm:
         target[:3] = np.clip(target[:3], np.minimum(box.low, pose[:3]), np.maximum(box.high, pose[:3]))
         return begin, target
 
-    def _follow(self, begin: np.ndarray, target: np.ndarray) -> str:
+    def _follow(self, begin: np.ndarray, target: np.ndarray, fastest: float) -> str:
         """Lead Servo to `target` and wait until the arm rests there. Returns the reason of a MoveResult."""
         motion, period = self._profile.motion, 1 / self._profile.servo.rate
         step = target - begin
         length = max(float(np.linalg.norm(step[:3])), abs(step[3]) * YAW_LENGTH)
         times, shares = time_law(motion.tip_speed / length, motion.tip_acceleration / length)
-        start = still = self._clock.now()
-        q, self._status = self._arm.joint_positions(), self._codes.NO_WARNING
-        while (now := self._clock.now()) < start + times[-1] + motion.timeout:
+        patience = Patience(fastest, max(motion.settle, 2 * period), motion.timeout)
+        self._status = self._codes.NO_WARNING
+        start = since = now = self._clock.elapsed()
+        q = watched = self._arm.joint_positions()
+        while True:
             if self._stopped.is_set():
                 return "stopped"
             if reason := self._halted():
@@ -125,12 +131,14 @@ class ServoArm:
             share = float(np.interp(now - start, [0.0, *times], [0.0, *shares]))
             self._send(begin + share * step)
             self._clock.sleep(period)
-            before, q = q, self._arm.joint_positions()
-            still = still if np.abs(q - before).max() < AT_REST else self._clock.now()
-            if share == 1.0 and now - still > max(motion.settle, 2 * period):
-                away = np.linalg.norm(self._kinematics.forward(q)[:3] - target[:3])
+            q, now = self._arm.joint_positions(), self._clock.elapsed()
+            away = float(np.linalg.norm(self._kinematics.forward(q)[:3] - target[:3]))
+            if share == 1.0 and now - since >= patience.watch and patience.resting(watched, q):
                 return "" if away < motion.tolerance else "blocked"
-        return "timeout"
+            if share == 1.0 and patience.late(now, away):
+                return "timeout"
+            if share < 1.0 or now - since >= patience.watch:
+                since, watched = now, q
 
     def _halted(self) -> str:
         """The reason for which Servo does not go on, or "". Raises RobotError if it cannot follow poses at all."""
@@ -142,6 +150,7 @@ class ServoArm:
         return "unreachable" if status in (codes.HALT_FOR_SINGULARITY, codes.JOINT_BOUND) else ""
 
     def _send(self, pose: np.ndarray) -> None:
+        self._gate.numbers(pose)
         rotation = self._kinematics.rotation(float(pose[3]))
         position = pose[:3] + rotation @ self._offset
         message = pose_stamped(self._profile.base_frame, position, quaternion(rotation @ self._turn))

@@ -14,12 +14,15 @@ from robot_finetune.ros.node.action_client import ActionCaller, SentGoal, interf
 from robot_finetune.ros.node.joint_states import JointStates
 from robot_finetune.ros.node.stamps import duration_message
 
+SLOWEST = 10.0  # durations of a trajectory that its controller may take
+
 
 class ActionJointDriver:
     """Implements `interfaces.JointDriver` on control_msgs/FollowJointTrajectory."""
 
     def __init__(self, node: Node, states: JointStates, joints: Sequence[str], action: str, patience: float) -> None:
-        """patience: time [s] after a trajectory's end in which the joints have to be at its goal.
+        """patience: time [s] after a trajectory's end in which the joints have to be at its goal, and ten times its
+        duration more, for a controller that is slowed down: whether the arm is blocked is seen here, sooner.
 
         Raises RobotError if control_msgs is not installed.
         """
@@ -28,17 +31,25 @@ class ActionJointDriver:
         self._action = ActionCaller(node, self._type, action, cure)
         self._states = states
         self._joints = list(joints)
-        self._patience = duration_message(patience)
+        self._patience = patience
         self._newest = SentGoal()
 
     def positions(self, since: float = 0.0) -> np.ndarray:
         """As `interfaces.JointDriver`."""
         return self._states.positions(self._joints, since)
 
+    def newest(self) -> np.ndarray | None:
+        """As `interfaces.JointDriver`."""
+        return self._states.newest(self._joints)
+
+    def cancel(self) -> None:
+        """Cancel the goal: the controller holds the position that it knows."""
+        self._newest.cancel()
+
     def send(self, trajectory: JointTrajectory) -> None:
         """Start `trajectory` at once; the controller ends any other. Does not wait for its answer."""
         goal = self._type.Goal(trajectory=trajectory_message(self._joints, trajectory))
-        goal.goal_time_tolerance = self._patience
+        goal.goal_time_tolerance = duration_message(self._patience + SLOWEST * float(trajectory.times[-1]))
         self._newest = self._action.start(goal)
 
     def failure(self) -> str:

@@ -32,6 +32,13 @@ class TopicJointDriver:
         """As `interfaces.JointDriver`."""
         return self._states.positions(self._joints, since)
 
+    def newest(self) -> np.ndarray | None:
+        """As `interfaces.JointDriver`."""
+        return self._states.newest(self._joints)
+
+    def cancel(self) -> None:
+        """Nothing: the topic has no such command (the controller refuses a trajectory without points)."""
+
     def send(self, trajectory: JointTrajectory) -> None:
         """Start `trajectory` at once; the controller blends in from the present state and drops any other."""
         require_listener(self._publisher, STATE_TIMEOUT, "is the arm controller (or sim_cell) running?")

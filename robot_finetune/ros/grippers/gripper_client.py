@@ -10,11 +10,11 @@ import time
 from collections import deque
 from typing import Protocol
 
-import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Float64
 
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.motion_gate import check_opening
 from robot_finetune.robot.profile_groups import GripperConfig
 from robot_finetune.ros.node.joint_states import STATE_TIMEOUT, JointStates
 from robot_finetune.ros.node.qos import COMMAND
@@ -61,12 +61,13 @@ class GripperClient:
     def command(self, opening: float) -> float:
         """Drive to `opening` (0..1) and return the opening at which the fingers rest.
 
-        Raises RobotError if they still move after the profile's time-out.
+        Raises CommandRefused for another opening, RobotError if they still move after the profile's time-out.
         """
         config = self._config
+        check_opening(opening)
         initial = self.opening()
         begin = self._states.stamp(config.joint)
-        goal = float(np.clip(opening, 0.0, 1.0))
+        goal = float(opening)
         resting = self._driver.drive(goal, goal < initial)
         stamp = self._states.stamp(config.joint)
         recent: deque[tuple[float, float]] = deque()

@@ -52,11 +52,18 @@ class SentGoal:
         self.result: Any = None
         self.rejected = False
         self._handle: Any = None  # the client itself holds it weakly
+        self._unwanted = False
 
     @property
     def status_name(self) -> str:
         """How it ended, in a word."""
         return "rejected" if self.rejected else STATUS_NAMES.get(self.status, "unknown")
+
+    def cancel(self) -> None:
+        """Ask for its end, as soon as the server has accepted it. For any thread."""
+        self._unwanted = True
+        if self._handle is not None and not self.finished.is_set():
+            self._handle.cancel_goal_async()
 
     def _answered(self, future: Any) -> None:
         handle = future.result()
@@ -65,6 +72,8 @@ class SentGoal:
             self.finished.set()
             return
         self._handle = handle
+        if self._unwanted:
+            handle.cancel_goal_async()
         handle.get_result_async().add_done_callback(self._ended)
 
     def _ended(self, future: Any) -> None:

@@ -5,32 +5,53 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_intake import BadJointState, JointIntake
+from robot_finetune.robot.joint_limits import JointLimit
 from robot_finetune.ros.node.qos import NEWEST
 from robot_finetune.ros.node.stamps import to_seconds
 from robot_finetune.ros.node.waiting import Check, RosClock, no_check, wait_for
 
 STATE_TIMEOUT = 2.0
 """Wall seconds without joint states after which the arm counts as not answering."""
+FRESH = 0.2
+"""Wall seconds for which a state may be taken for that of now."""
 ROUNDING = 1e-6
 """Seconds that a stamp loses on its way."""
+NAMES = 64
+"""Joints on the topic that are remembered for an error message."""
 
 
 class JointStates:
-    """Newest position of every joint on a joint_states topic; several publishers (arm, gripper) may share it."""
+    """Newest believed position of every wanted joint on a joint_states topic; several publishers (arm, gripper) may
+    share it. What cannot be true is passed over (robot.joint_intake); dropped: how many messages were."""
 
-    def __init__(self, node: Node, topic: str, clock: RosClock, timeout: float = STATE_TIMEOUT) -> None:
-        """timeout: wall seconds without a message after which a joint counts as silent."""
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        clock: RosClock,
+        limits: Mapping[str, JointLimit],
+        timeout: float = STATE_TIMEOUT,
+    ) -> None:
+        """limits: of the wanted joints. timeout: wall seconds without a message after which a joint counts as
+        silent."""
         self._condition = threading.Condition()
         self._clock = clock
         self._timeout = timeout
+        self._intake = JointIntake(limits)
+        self._restarts = 0
         self._newest: dict[str, tuple[float, float, float]] = {}  # position, stamp [s], wall time of arrival
+        self._names: set[str] = set()
+        self._fault = ""
+        self._fault_time = -math.inf
+        self.dropped = 0
         self._subscription = node.create_subscription(JointState, topic, self._store, NEWEST)
         self.topic = self._subscription.topic_name
 
@@ -45,6 +66,13 @@ class JointStates:
                     f"joint_states on {self.topic} are stamped {behind:.1f} s behind the clock of this node: "
                     "synchronise the clocks"
                 )
+            return np.array([self._newest[joint][0] for joint in joints])
+
+    def newest(self, joints: Sequence[str]) -> np.ndarray | None:
+        """Positions (len(joints),) of just now, without waiting; None if they are not known."""
+        with self._condition:
+            if not self._fresh(joints, FRESH):
+                return None
             return np.array([self._newest[joint][0] for joint in joints])
 
     def stamp(self, joint: str) -> float:
@@ -65,13 +93,28 @@ class JointStates:
             return position, newest
 
     def _store(self, message: JointState) -> None:
-        stamp = to_seconds(message.header.stamp)
-        if stamp == 0.0:  # an unstamped publisher
-            stamp = self._clock.now()
+        stamp, now = to_seconds(message.header.stamp), self._clock.now()
+        stamped = stamp != 0.0  # else by a publisher that does not know the time: it is of now
+        if not stamped:
+            stamp = now
+        try:
+            positions = self._intake.accept(
+                message.name, message.position, stamp, 0.0 if self._clock.simulated else now, stamped
+            )
+        except BadJointState as error:
+            with self._condition:
+                self.dropped += 1
+                self._fault, self._fault_time = str(error), time.monotonic()
+            return
         self._clock.observe(stamp)
         arrival = time.monotonic()
         with self._condition:
-            for joint, position in zip(message.name, message.position, strict=False):
+            if self._restarts != self._intake.restarts:  # the positions so far are stamped by another clock
+                self._restarts = self._intake.restarts
+                self._newest.clear()
+            if len(self._names) < NAMES:
+                self._names.update(message.name)
+            for joint, position in positions.items():
                 self._newest[joint] = (position, stamp, arrival)
             self._condition.notify_all()
 
@@ -82,16 +125,18 @@ class JointStates:
     def _newer(self, joint: str, stamp: float) -> bool:
         return joint in self._newest and self._newest[joint][1] > stamp
 
-    def _fresh(self, joints: Sequence[str]) -> bool:
-        oldest = time.monotonic() - self._timeout
+    def _fresh(self, joints: Sequence[str], age: float) -> bool:
+        oldest = time.monotonic() - age
         return all(joint in self._newest and self._newest[joint][2] > oldest for joint in joints)
 
     def _require(self, joints: Sequence[str]) -> None:
-        if self._fresh(joints):
+        if self._fresh(joints, self._timeout):
             return
-        missing = ", ".join(joint for joint in joints if joint not in self._newest)
-        if missing and self._newest:
-            there = ", ".join(sorted(self._newest))
+        if time.monotonic() - self._fault_time < self._timeout:
+            raise RobotError(f"no sound joint_states on {self.topic} for {self._timeout:.1f} s: {self._fault}")
+        missing = ", ".join(joint for joint in joints if joint not in self._names)
+        if missing and self._names:
+            there = ", ".join(sorted(self._names))
             raise RobotError(f"joint_states on {self.topic} lack {missing}, there are {there}: check the robot profile")
         silence = f"no joint_states on {self.topic} for {self._timeout:.1f} s"
         raise RobotError(f"{silence}: is the arm driver (or sim_cell) running?")

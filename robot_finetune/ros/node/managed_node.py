@@ -72,6 +72,9 @@ class ManagedNode(LifecycleNode):
     def deactivate(self) -> None:
         """End what `activate` began; `active` is off already. Raises nothing that a user has to cure."""
 
+    def halt(self) -> None:
+        """The process ends: what must not go on without it ends at once. For any thread, at any time."""
+
     def health(self) -> Health:
         """How the active node is."""
         return Health()
@@ -100,7 +103,7 @@ class ManagedNode(LifecycleNode):
 
     # Life
 
-    def bring_up(self) -> ManagedNode:
+    def bring_up(self) -> None:
         """Configure and activate, unless that is left to somebody else. Raises what either raises."""
         if self._by_itself:
             for trigger in (self.trigger_configure, self.trigger_activate):
@@ -108,7 +111,6 @@ class ManagedNode(LifecycleNode):
                     assert self._cause is not None
                     raise self._cause
             self._by_itself = False
-        return self
 
     def close(self) -> None:
         """End threads and let go of devices; at the end of the process too."""
@@ -186,4 +188,4 @@ class ManagedNode(LifecycleNode):
 
 def run_managed_node(kind: type[ManagedNode], args: Sequence[str] | None = None) -> int:
     """Run a managed node until it is stopped. Returns the exit code of the process."""
-    return run_node(lambda: kind().bring_up(), args, kind.ERRORS)
+    return run_node(kind, args, kind.ERRORS, ManagedNode.bring_up)

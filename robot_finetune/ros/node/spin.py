@@ -1,8 +1,7 @@
-"""The life of a node process: start, spin, end; exit code 0 on SIGINT or SIGTERM, 1 and one line on an error."""
+"""The life of a node process: start, spin, end; exit code 0 on a signal that ends it, 1 and one line on an error."""
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,11 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.ros.node.signals import end_signals
 
 START_ERRORS: tuple[type[Exception], ...] = (ConfigError, RobotError, OSError, ParameterException)
 """What a user can cure: reported in one line. Anything else is a defect of the program and keeps its traceback."""
@@ -29,45 +30,52 @@ _failures: list[str] = []
 
 
 def run_node(
-    factory: Callable[[], Node], args: Sequence[str] | None = None, errors: tuple[type[Exception], ...] = ()
+    factory: Callable[[], Node],
+    args: Sequence[str] | None = None,
+    errors: tuple[type[Exception], ...] = (),
+    start: Callable[[Any], object] = lambda node: None,
 ) -> int:
     """Create a node and spin it until it ends. Returns the exit code of the process.
 
-    factory: creates the node; with a method `close()`, that is called at the end (threads are joined there).
-    errors: exceptions of the factory that are, besides START_ERRORS, reported in one line.
+    factory: creates the node. Its method `halt()`, if it has one, is called first, however the process ends, and
+    `close()` last: threads are joined there. errors: exceptions of the factory and of `start`, which is given the node
+    before it is spun, that are, besides START_ERRORS, reported in one line.
     """
     node: Node | None = None
+    spinning = False
 
-    def interrupt(number: int, frame: object) -> None:
-        # Once it spins, rclpy itself ends the spin on SIGINT. An exception raised here would then come up in whatever
-        # Python code runs, and inside rclpy's message conversion it turns into a RuntimeError.
-        if node is None:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)  # before rclpy.init, whose own handler calls this one
-    try:
-        rclpy.init(args=list(args) if args is not None else None)
-    except Exception as error:  # arguments that rcl cannot parse
-        return _report(error)
-    try:
-        node = factory()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=LOOK_EVERY)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (*START_ERRORS, *errors) as error:
-        return _report(error)
-    except RCLError as error:
-        if node is None:
-            return _report(error)
-        if rclpy.ok():  # not merely a publisher that the shutdown has just invalidated
-            raise
-    finally:
-        if node is not None and hasattr(node, "close"):
-            node.close()
+    def end() -> None:
+        _call(node, "halt")
         rclpy.try_shutdown()
+
+    # Once it spins, an exception that a signal raises would come up in whatever Python code runs, and inside rclpy's
+    # message conversion turn into a RuntimeError: the shutdown ends the spin.
+    with end_signals(end, interrupts=lambda: not spinning):
+        try:
+            rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+        except Exception as error:  # arguments that rcl cannot parse
+            return _report(error)
+        try:
+            node = factory()
+            start(node)
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            spinning = True
+            while rclpy.ok():
+                executor.spin_once(timeout_sec=LOOK_EVERY)
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        except (*START_ERRORS, *errors) as error:
+            return _report(error)
+        except RCLError as error:
+            if node is None:
+                return _report(error)
+            if rclpy.ok():  # not merely a publisher that the shutdown has just invalidated
+                raise
+        finally:
+            _call(node, "halt")
+            _call(node, "close")
+            rclpy.try_shutdown()
     return 1 if _failures else 0
 
 
@@ -85,7 +93,13 @@ def fail(node: Node, error: BaseException | str) -> None:
     """End the process with exit code 1 and one line that says why; for worker threads of a node."""
     _failures.append(str(error))
     node.get_logger().fatal(str(error))
+    _call(node, "halt")
     rclpy.try_shutdown()
+
+
+def _call(node: Node | None, name: str) -> None:
+    if method := getattr(node, name, None):
+        method()
 
 
 def _report(error: BaseException) -> int:

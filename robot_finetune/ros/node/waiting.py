@@ -55,7 +55,7 @@ def require_listener(publisher: Any, timeout: float, cure: str, check: Check = n
 
 
 class RosClock:
-    """The robot's clock: the node's own, simulated where the parameter use_sim_time is set.
+    """The robot's clock: the node's own, simulated where the parameter use_sim_time is set. Thread-safe.
 
     Messages of a simulation may overtake its /clock: it is never earlier than the newest stamp that `observe` was told.
     """
@@ -66,6 +66,8 @@ class RosClock:
         self._timeout = timeout
         self._check = check
         self._observed = 0.0
+        self._lock = threading.Lock()
+        self._elapsed, self._counted = 0.0, 0.0
 
     @property
     def simulated(self) -> bool:
@@ -78,24 +80,34 @@ class RosClock:
             return now
         return max(now, self._observed)
 
+    def elapsed(self) -> float:
+        """Steady seconds: of the computer, or of a simulation whatever its clock is set to."""
+        if not self.simulated:
+            return time.monotonic()
+        with self._lock:
+            now = self.now()
+            self._elapsed += max(0.0, now - self._counted)
+            self._counted = now
+            return self._elapsed
+
     def observe(self, stamp: float) -> None:
         """A message with this stamp [s] has come; called on the executor's thread."""
         self._observed = stamp
 
     def sleep(self, seconds: float) -> None:
-        """Wait until `now` has advanced by `seconds`. Raises RobotError if a simulated clock stands still."""
+        """Wait until `elapsed` has advanced by `seconds`. Raises RobotError if a simulated clock stands still."""
         self.wait(threading.Event(), seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait until `event` is set, at most until `now` has advanced by `seconds`. Returns whether it is set.
+        """Wait until `event` is set, at most until `elapsed` has advanced by `seconds`. Returns whether it is set.
 
         Raises RobotError if a simulated clock stands still.
         """
         poll = CLOCK_POLL if self.simulated else POLL
-        seen = start = self.now()
+        seen = start = self.elapsed()
         end = start + seconds
         changed = time.monotonic()
-        while not event.is_set() and (now := self.now()) < end:
+        while not event.is_set() and (now := self.elapsed()) < end:
             self._check()
             if now != seen:
                 seen, changed = now, time.monotonic()

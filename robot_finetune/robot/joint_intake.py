@@ -1,0 +1,125 @@
+"""The door through which joint states come in: what cannot be true is not believed.
+
+A message is refused as a whole if a joint in it is not a number, beyond its limits, farther from where it just was than
+its velocity limit allows, or stamped out of order. One wrong message is passed over; while messages contradict each
+other, as with two publishers on one topic, none is believed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from robot_finetune.robot.joint_limits import JointLimit
+
+BEYOND = 0.05
+"""How far beyond its limits a joint may be measured [rad or m]: controllers overshoot, encoders are offset."""
+JUMP = 0.05
+"""Change [rad or m] that is never called a jump ..."""
+HASTE = 1.5
+"""... nor is one up to this multiple of what the velocity limit allows."""
+BURST = 0.1
+"""Messages without a stamp are timed by their arrival, and may have been up to this long [s] on their way."""
+MEMORY, DOUBTS = 10, 2
+"""Of the last MEMORY changes of a joint, more than DOUBTS jumps: two publishers. One wrong message makes two."""
+SET_BACK = 1.0
+"""Stamps this far [s] behind the newest are those of a clock that was set back, not of late messages."""
+AHEAD = 5.0
+"""Stamps this far [s] ahead of the node's own clock are none."""
+SOURCES = 16
+"""Publishers, told apart by the joints that they write, whose stamps are remembered."""
+TWO_PUBLISHERS = "do two publishers write joint_states?"
+
+
+class BadJointState(ValueError):
+    """A message that cannot be true; the text says what is wrong with it."""
+
+
+@dataclass
+class _Joint:
+    """What was last heard of a joint, believed or not. jumps: of its last changes, which were."""
+
+    position: float
+    stamp: float
+    jumps: deque[bool] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    said: str = ""
+
+    @property
+    def doubtful(self) -> bool:
+        return sum(self.jumps) > DOUBTS
+
+
+class JointIntake:
+    """Checks joint states; one thread uses it. limits: of the joints that are wanted, the others are ignored."""
+
+    def __init__(self, limits: Mapping[str, JointLimit]) -> None:
+        self._limits = limits
+        self._joints: dict[str, _Joint] = {}
+        self._sources: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self.restarts = 0
+        """How often the stamps were set back; what was believed before is of another time."""
+
+    def accept(
+        self, names: Sequence[str], positions: Sequence[float], stamp: float, now: float = 0.0, stamped: bool = True
+    ) -> dict[str, float]:
+        """The positions of the wanted joints in a message; none where it has none, such as one of efforts alone.
+
+        stamp: of the message [s], that of its arrival if it is not `stamped`. now: of the node's clock; 0 if it has
+        none yet. Raises BadJointState.
+        """
+        if not len(positions):
+            return {}
+        wanted = {
+            name: float(position) for name, position in zip(names, positions, strict=False) if name in self._limits
+        }
+        if not wanted:
+            return {}
+        if len(names) != len(positions):
+            raise BadJointState(f"{len(names)} names and {len(positions)} positions")
+        self._check_values(wanted)
+        self._check_stamp(tuple(sorted(wanted)), stamp, now)
+        for name, position in wanted.items():
+            self._hear(name, position, stamp, stamped)
+        for name in wanted:
+            if self._joints[name].jumps[-1] or self._joints[name].doubtful:
+                raise BadJointState(f"{self._joints[name].said}: {TWO_PUBLISHERS}")
+        return wanted
+
+    def _check_values(self, wanted: Mapping[str, float]) -> None:
+        for name, position in wanted.items():
+            limit = self._limits[name]
+            if not math.isfinite(position):
+                raise BadJointState(f"{name} is {position}")
+            if not limit.low - BEYOND <= position <= limit.high + BEYOND:
+                raise BadJointState(f"{name} is at {position:.4g}, its limits are {limit.low:.4g} to {limit.high:.4g}")
+
+    def _check_stamp(self, source: tuple[str, ...], stamp: float, now: float) -> None:
+        if now and stamp > now + AHEAD:
+            raise BadJointState(f"stamped {stamp - now:.1f} s ahead of this node's clock: synchronise the clocks")
+        late = self._sources.get(source, -math.inf) - stamp
+        if late > SET_BACK:
+            self._joints.clear()
+            self._sources.clear()
+            self.restarts += 1
+        elif late > 0:
+            raise BadJointState(f"stamped {late * 1e3:.0f} ms before the message that came earlier: {TWO_PUBLISHERS}")
+        self._sources[source] = stamp
+        self._sources.move_to_end(source)
+        if len(self._sources) > SOURCES:
+            self._sources.popitem(last=False)
+
+    def _hear(self, name: str, position: float, stamp: float, stamped: bool) -> None:
+        limit, before = self._limits[name], self._joints.get(name)
+        if before is None:
+            before = self._joints[name] = _Joint(position, stamp)
+        change = position - before.position
+        if limit.continuous:
+            change = math.remainder(change, 2 * math.pi)
+        took = abs(stamp - before.stamp) if stamped else max(abs(stamp - before.stamp), BURST)
+        jumped = abs(change) > HASTE * limit.velocity * took + JUMP if math.isfinite(limit.velocity) else False
+        if jumped:
+            before.said = f"{name} jumped {abs(change):.2f} rad in {took * 1e3:.0f} ms"
+        before.jumps.append(jumped)
+        before.position, before.stamp = position, stamp
