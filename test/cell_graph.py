@@ -1,4 +1,4 @@
-"""The simulated cell and the nodes around a policy, as real processes; `cell` is a fixture."""
+"""The simulated cell and the nodes around a policy, as real processes; `cell` and `slow_cell` are fixtures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 class CellGraph:
     """sim_cell, camera and grasp_detector run; a test starts the other nodes. Lists hold what is published."""
 
-    def __init__(self, spawn_node: Callable[..., Any], ros: Any, out: Path) -> None:
+    def __init__(self, spawn_node: Callable[..., Any], ros: Any, out: Path, real_time_factor: float = 0.0) -> None:
         from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, PolicyStep
         from robot_finetune.ros.node.qos import EPISODE, LATCHED, STEP
 
@@ -22,7 +22,7 @@ class CellGraph:
         self.steps = ros.collect(PolicyStep, "policy_step", STEP)
         self.summaries = ros.collect(EpisodeSummary, "episode_summary", EPISODE)
         self._updates = ros.publisher(ModelUpdate, "model_update", LATCHED, listened=False)
-        self.sim = spawn_node("sim_cell", {"real_time_factor": 0.0})
+        self.sim = spawn_node("sim_cell", {"real_time_factor": real_time_factor})
         self.camera = self.spawn("camera")
         self.detector = self.spawn("grasp_detector")
         self.checkpoint(0)
@@ -65,3 +65,9 @@ class CellGraph:
 @pytest.fixture
 def cell(spawn_node: Callable[..., Any], ros: Any, tmp_path: Path) -> CellGraph:
     return CellGraph(spawn_node, ros, tmp_path)
+
+
+@pytest.fixture
+def slow_cell(spawn_node: Callable[..., Any], ros: Any, tmp_path: Path) -> CellGraph:
+    """In real time, so that a motion takes as long as on an arm."""
+    return CellGraph(spawn_node, ros, tmp_path, real_time_factor=1.0)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cell_graph import cell  # noqa: F401 - a fixture
+from cell_graph import cell, slow_cell  # noqa: F401 - fixtures
 from managed import manage  # noqa: F401 - a fixture
 
 from robot_finetune.ros.environment import executable, node_environment, unused_domain
@@ -125,6 +125,12 @@ class TestNode:
                 pytest.fail(f"waited in vain for {what}")
             self._executor.spin_once(timeout_sec=0.05)
         return value
+
+    def spin_for(self, seconds: float) -> None:
+        """Handle messages for a while: what should not come has time to."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
         """End the node, and its actions at once: left to the garbage collector, they would answer the next test."""

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.joint_arm import JointArm
 from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.motion_gate import CommandRefused
 from robot_finetune.robot.profile import load_robot
 
 PROFILE = load_robot("sim")
@@ -16,10 +18,12 @@ TARGET = np.array([0.65, 0.05, 0.1, 0.3])
 
 
 class Controller:
-    """A JointDriver and its Clock. share: how far a trajectory gets. drift: rad/s at which joint 1 never stops."""
+    """A JointDriver and its Clock. share: how far a trajectory gets. slider: at which share of its speed.
+
+    drift: rad/s at which joint 1 never stops."""
 
     def __init__(self):
-        self.time, self.share, self.drift, self.sent = 0.0, 1.0, 0.0, []
+        self.time, self.share, self.drift, self.slider, self.sent = 0.0, 1.0, 0.0, 1.0, []
         self.begin, self.started = START.copy(), 0.0
         self.on_sleep = lambda: None
         self.cancelled = 0
@@ -30,7 +34,7 @@ class Controller:
         trajectory = self.sent[-1]
         times = [0.0, *trajectory.times]
         points = np.vstack([self.begin, trajectory.positions])
-        now = min(self.time - self.started, self.share * times[-1])
+        now = min(self.slider * (self.time - self.started), self.share * times[-1])
         q = np.array([np.interp(now, times, points[:, joint]) for joint in range(7)])
         q[0] += self.drift * self.time
         return q
@@ -126,3 +130,60 @@ def test_what_the_controller_says_ends_a_move(controller):
     result = arm.move(TARGET)
     assert result.reason == "blocked" and controller.time < 0.4
     np.testing.assert_allclose(KINEMATICS.forward(controller.sent[-1].positions[-1]), result.pose, atol=1e-6)
+
+
+def test_a_stop_without_any_measurement_holds_where_the_motion_has_brought_the_arm(controller):
+    arm = arm_of(controller)
+
+    def silence_and_stop():
+        if controller.time > 0.3 and not controller.cancelled:
+            where = controller.positions()
+            controller.newest = lambda: None
+            arm.stop()
+            np.testing.assert_allclose(controller.sent[-1].positions[-1], where, atol=1e-3)
+
+    controller.on_sleep = silence_and_stop
+    assert arm.move_joints(START + [1.2, 0, 0, 0, 0, 0, 0]).reason == "stopped"
+    assert controller.cancelled == 1 and len(controller.sent) == 2, "the motion and one hold"
+
+
+def test_a_stop_before_any_motion_sends_nothing_where_the_arm_is_not_known(controller):
+    controller.newest = lambda: None
+    arm_of(controller).stop()
+    assert controller.cancelled == 1 and controller.sent == []
+
+
+def test_no_motion_begins_where_the_check_forbids_it(controller):
+    def forbid():
+        raise RobotError("emergency stop")
+
+    arm = JointArm(controller, KINEMATICS, controller, PROFILE, check=forbid)
+    with pytest.raises(RobotError, match="emergency stop"):
+        arm.move(TARGET)
+    assert controller.sent == []
+
+
+@pytest.mark.parametrize("target", [TARGET * np.nan, [0.6, 0.0, np.inf, 0.0]])
+def test_a_target_that_is_no_number_is_refused_and_nothing_is_sent(controller, target):
+    with pytest.raises(CommandRefused, match="not a number"):
+        arm_of(controller).move(np.array(target))
+    with pytest.raises(CommandRefused, match="not a number"):
+        arm_of(controller).move_joints(START * np.nan)
+    assert controller.sent == []
+
+
+@pytest.mark.parametrize("tip_speed", [0.1, 0.35])
+@pytest.mark.parametrize("slider", [0.1, 0.5])
+def test_an_arm_that_is_slowed_down_is_waited_for(controller, slider, tip_speed):
+    """A speed slider: the controller follows correctly and takes its time."""
+    controller.slider = slider
+    profile = replace(PROFILE, motion=replace(PROFILE.motion, tip_speed=tip_speed, timeout=1.0))
+    arm = JointArm(controller, Kinematics(profile), controller, profile)
+    assert arm.move(TARGET).reached
+    assert controller.time > 0.8 / slider * controller.sent[-1].times[-1]
+
+
+def test_an_arm_that_gets_stuck_on_its_slow_way_is_blocked(controller):
+    controller.slider, controller.share = 0.1, 0.5
+    result = arm_of(controller).move(TARGET)
+    assert result.reason == "blocked"

@@ -38,7 +38,8 @@ MOVEIT = MoveItConfig(
     planning_time=0.5,
 )
 MOTION = replace(SIM.motion, backend="moveit", velocity_scaling=0.5, acceleration_scaling=0.25)
-PROFILE = replace(SIM, namespace="cell", moveit=MOVEIT, motion=MOTION)
+WIDE = replace(SIM.workspace, high=(1.5, 0.5, 0.5))  # wider than the arm reaches
+PROFILE = replace(SIM, namespace="cell", moveit=MOVEIT, motion=MOTION, workspace=WIDE)
 LIMITS = measured_limits(load_robot("sim"))
 START = Kinematics(SIM).inverse(np.array(SIM.start_pose))
 TARGET = np.array([0.62, 0.1, 0.15, 0.2])
@@ -233,7 +234,7 @@ def test_a_crash_of_moveit_is_an_error_and_it_is_started_again(ros, controller, 
 @faked
 def test_what_moveit_misses_at_its_start_is_told(ros, worker, fake):
     clock = RosClock(ros.node)
-    silent = replace(PROFILE, joint_states_topic="elsewhere", moveit=replace(MOVEIT, ready_timeout=2.0))
+    silent = replace(PROFILE, joint_states_topic="elsewhere", moveit=replace(MOVEIT, ready_timeout=4.0))
     states = JointStates(ros.node, "joint_states", clock, LIMITS)
     controller = TrajectoryController(ros, SIM.joints, START, "cell/controller")
     states.topic = "/elsewhere"

@@ -23,6 +23,7 @@ PROFILE = replace(
     SIM,
     arm_action="controller/follow_joint_trajectory",
     motion=replace(SIM.motion, backend="servo", timeout=1.0),
+    workspace=replace(SIM.workspace, high=(1.5, 0.5, 0.5)),  # wider than the arm reaches
     servo=ServoConfig(tip_frame="link_7"),
 )
 LIMITS = measured_limits(load_robot("sim"))

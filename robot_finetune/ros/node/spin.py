@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.node.signals import end_signals
+from robot_finetune.ros.node.sim_time import take_sound_times_only
 
 START_ERRORS: tuple[type[Exception], ...] = (ConfigError, RobotError, OSError, ParameterException)
 """What a user can cure: reported in one line. Anything else is a defect of the program and keeps its traceback."""
@@ -55,6 +56,7 @@ def run_node(
             rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # arguments that rcl cannot parse
             return _report(error)
+        take_sound_times_only()
         try:
             node = factory()
             start(node)
