@@ -19,9 +19,13 @@ from typing import Any
 
 import pytest
 from cell_graph import cell, slow_cell  # noqa: F401 - fixtures
+from hypothesis import HealthCheck, settings
 from managed import manage  # noqa: F401 - a fixture
 
 from robot_finetune.ros.environment import executable, node_environment, unused_domain
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")  # on a busy computer everything takes longer: no property depends on it
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads spin while other processes use the cores
 

@@ -8,7 +8,8 @@ from robot_finetune.config import ConfigError, setting
 from robot_finetune.robot.crop import Crop, square_of
 
 BACKENDS = ("trajectory", "moveit", "servo")
-GRIPPERS = ("position_topic", "gripper_command", "parallel_gripper_command", "franka")
+ACTION_GRIPPERS = ("gripper_command", "parallel_gripper_command", "franka")
+GRIPPERS = ("position_topic", *ACTION_GRIPPERS)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class GripperConfig:
             raise ConfigError(
                 f"empty_opening = {self.empty_opening}: allowed is below full_opening, {self.full_opening}"
             )
-        if self.type != "position_topic" and not self.action:
+        if self.type in ACTION_GRIPPERS and not self.action:
             raise ConfigError(f"action = '': type {self.type} needs a name, as `ros2 action list` has it")
         if self.type == "franka" and self.max_effort <= 0:
             raise ConfigError(f"max_effort = {self.max_effort}: type franka needs a grasping force above 0 N")

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from robot_finetune.cli import main
+from robot_finetune.commands.benchmark import BENCHMARKS
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
 from robot_finetune.experiments.benchmarks import decision, replay, sim
@@ -20,6 +22,10 @@ from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Ste
 def result(capsys, name, *arguments):
     assert main(["benchmark", name, "--quick", "--json", *arguments]) == 0
     return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_every_benchmark_is_a_command():
+    assert {path.stem for path in Path(sim.__file__).parent.glob("[!_]*.py")} == set(BENCHMARKS)
 
 
 def test_decision(capsys, monkeypatch):

@@ -1,7 +1,5 @@
 """What every Q-network keeps to, whatever its architecture: the interface that CEM, the learner and checkpoints use."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -9,17 +7,15 @@ import torch
 from robot_finetune.config import share_path
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import NETWORKS, build_network
-from robot_finetune.learning.networks.interface import NetworkConfig, state_tensors
+from robot_finetune.learning.networks.interface import ARCHITECTURES, NetworkConfig, state_tensors
 from robot_finetune.robot.profile import RobotProfile
 
-SIZES = {"grasping44": 472}
-"""Image sizes of the networks that take one alone [px]."""
 PROFILE = RobotProfile()
 
 
-@pytest.fixture(scope="module", params=sorted(NETWORKS))
+@pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
 def network(request):
-    config = NetworkConfig(request.param, image_size=SIZES.get(request.param, 64))
+    config = NetworkConfig(request.param, image_size=ARCHITECTURES[request.param] or 64)
     made = build_network(config, seed=1).eval()
     made.geometry.set_profile(PROFILE)
     return made
@@ -36,8 +32,7 @@ def actions(count, states=2):
 
 
 def test_every_choice_of_the_setting_is_a_network():
-    (field,) = (field for field in dataclasses.fields(NetworkConfig) if field.name == "name")
-    assert set(field.metadata["choices"]) == set(NETWORKS)
+    assert set(ARCHITECTURES) == set(NETWORKS)
 
 
 @torch.inference_mode()

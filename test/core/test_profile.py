@@ -25,7 +25,7 @@ def profile(**changed):
 
 
 def test_every_shipped_profile_loads():
-    assert {"fr3", "iiwa14", "iiwa7", "sim", "template", "ur5e"} == set(SHIPPED)
+    assert {"sim", "template"} < set(SHIPPED)
     for name in SHIPPED:
         assert load_robot(name).joints
 

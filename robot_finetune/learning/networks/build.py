@@ -9,7 +9,7 @@ from robot_finetune.learning.networks.grasping44 import Grasping44
 from robot_finetune.learning.networks.interface import NetworkConfig, QNetwork
 
 NETWORKS: dict[str, type[QNetwork]] = {"compact": CompactQNetwork, "grasping44": Grasping44}
-"""A class for each choice of `NetworkConfig.name`."""
+"""The class of each of `interface.ARCHITECTURES`."""
 
 
 def build_network(config: NetworkConfig, seed: int = 0) -> QNetwork:

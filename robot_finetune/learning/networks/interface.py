@@ -16,12 +16,15 @@ from robot_finetune.config import ConfigError, setting
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import RobotProfile
 
+ARCHITECTURES: dict[str, int | None] = {"compact": None, "grasping44": 472}
+"""The networks, and the one image size [px] that each takes; None: any. build.py has their classes."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """Shape of the Q-network; kept in every checkpoint."""
 
-    name: str = setting("compact", "architecture", choices=("compact", "grasping44"))
+    name: str = setting("compact", "architecture", choices=tuple(ARCHITECTURES))
     image_size: int = setting(64, "edge of the input image", unit="px", low=16, high=512)
     stem: str = setting("own", "first layers: own, or imagenet, trained there", choices=("own", "imagenet"))
     channels: int = setting(24, "channels of the feature map", low=4, high=256)
@@ -39,8 +42,11 @@ class NetworkConfig:
     max_steps: int = setting(10, "step limit of an episode; scales the time input", low=1, high=50)
 
     def __post_init__(self) -> None:
-        if self.name == "grasping44" and self.image_size != 472:
-            raise ConfigError(f"image_size = {self.image_size}: network grasping44 takes 472 px; set image_size: 472")
+        size = ARCHITECTURES.get(self.name)
+        if size and self.image_size != size:
+            raise ConfigError(
+                f"image_size = {self.image_size}: network {self.name} takes {size} px; set image_size: {size}"
+            )
 
 
 class State(NamedTuple):

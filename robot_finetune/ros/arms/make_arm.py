@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rclpy.node import Node
 
 from robot_finetune.robot.interfaces import Arm
@@ -18,13 +20,17 @@ from robot_finetune.ros.node.waiting import Check, RosClock, no_check
 
 def make_arm(node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, check: Check = no_check) -> Arm:
     """The arm behind `motion.backend`. Raises RobotError if a package that it needs is not installed."""
-    if profile.motion.backend == "moveit":
-        return MoveItArm(node, states, profile, clock, check)
+    return ARMS[profile.motion.backend](node, states, profile, clock, check)
+
+
+def _trajectory(node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, check: Check) -> JointArm:
+    return _joint_arm(node, states, profile, clock, Kinematics(profile), check)
+
+
+def _servo(node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, check: Check) -> ServoArm:
     kinematics = Kinematics(profile)
     joint_arm = _joint_arm(node, states, profile, clock, kinematics, check)
-    if profile.motion.backend == "servo":
-        return ServoArm(node, joint_arm, kinematics, profile, clock, check)
-    return joint_arm
+    return ServoArm(node, joint_arm, kinematics, profile, clock, check)
 
 
 def _joint_arm(
@@ -36,3 +42,11 @@ def _joint_arm(
         return JointArm(driver, kinematics, clock, profile, check=check)
     action = ActionJointDriver(node, states, profile.joints, profile.arm_action, profile.motion.timeout)
     return JointArm(action, kinematics, clock, profile, action.failure, check)
+
+
+ARMS: dict[str, Callable[[Node, JointStates, RobotProfile, RosClock, Check], Arm]] = {
+    "trajectory": _trajectory,
+    "moveit": MoveItArm,
+    "servo": _servo,
+}
+"""What makes the arm of each of `profile_groups.BACKENDS`."""

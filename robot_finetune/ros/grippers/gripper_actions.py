@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.node import Node
 
 from robot_finetune.robot.interfaces import RobotError
-from robot_finetune.robot.profile_groups import GripperConfig
+from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.node.action_client import ActionCaller, interface
 from robot_finetune.ros.node.waiting import Check, RosClock, no_check
 
@@ -19,9 +19,9 @@ from robot_finetune.ros.node.waiting import Check, RosClock, no_check
 class _ActionDriver:
     """Sends a goal and waits for its end, whatever it is."""
 
-    def __init__(self, node: Node, config: GripperConfig, clock: RosClock, check: Check) -> None:
-        self._node, self._config, self._clock, self._check = node, config, clock, check
-        self._key = f"gripper.type {config.type}"
+    def __init__(self, node: Node, profile: RobotProfile, clock: RosClock, check: Check) -> None:
+        self._node, self._config, self._clock, self._check = node, profile.gripper, clock, check
+        self._key = f"gripper.type {self._config.type}"
 
     def _caller(self, kind: Any, action: str) -> ActionCaller:
         return ActionCaller(self._node, kind, action, "is the gripper's driver running, and gripper.action right?")
@@ -40,10 +40,10 @@ class _ActionDriver:
 class GripperCommandDriver(_ActionDriver):
     """control_msgs/GripperCommand."""
 
-    def __init__(self, node: Node, config: GripperConfig, clock: RosClock, check: Check = no_check) -> None:
-        super().__init__(node, config, clock, check)
+    def __init__(self, node: Node, profile: RobotProfile, clock: RosClock, check: Check = no_check) -> None:
+        super().__init__(node, profile, clock, check)
         self._type = interface("control_msgs.action", "GripperCommand", self._key)
-        self._action = self._caller(self._type, config.action)
+        self._action = self._caller(self._type, self._config.action)
 
     def drive(self, opening: float, closing: bool) -> bool:
         goal = self._type.Goal()
@@ -56,10 +56,10 @@ class GripperCommandDriver(_ActionDriver):
 class ParallelGripperCommandDriver(_ActionDriver):
     """control_msgs/ParallelGripperCommand, of ROS 2 Jazzy and later."""
 
-    def __init__(self, node: Node, config: GripperConfig, clock: RosClock, check: Check = no_check) -> None:
-        super().__init__(node, config, clock, check)
+    def __init__(self, node: Node, profile: RobotProfile, clock: RosClock, check: Check = no_check) -> None:
+        super().__init__(node, profile, clock, check)
         self._type = interface("control_msgs.action", "ParallelGripperCommand", self._key)
-        self._action = self._caller(self._type, config.action)
+        self._action = self._caller(self._type, self._config.action)
 
     def drive(self, opening: float, closing: bool) -> bool:
         goal = self._type.Goal()
@@ -74,12 +74,12 @@ class ParallelGripperCommandDriver(_ActionDriver):
 class FrankaDriver(_ActionDriver):
     """franka_msgs: `grasp` closes with a force, `move` opens. A grasp counts at any width at which the fingers stop."""
 
-    def __init__(self, node: Node, config: GripperConfig, clock: RosClock, check: Check = no_check) -> None:
-        super().__init__(node, config, clock, check)
+    def __init__(self, node: Node, profile: RobotProfile, clock: RosClock, check: Check = no_check) -> None:
+        super().__init__(node, profile, clock, check)
         self._grasp_type = interface("franka_msgs.action", "Grasp", self._key)
         self._move_type = interface("franka_msgs.action", "Move", self._key)
-        self._grasp = self._caller(self._grasp_type, f"{config.action}/grasp")
-        self._move = self._caller(self._move_type, f"{config.action}/move")
+        self._grasp = self._caller(self._grasp_type, f"{self._config.action}/grasp")
+        self._move = self._caller(self._move_type, f"{self._config.action}/move")
 
     def drive(self, opening: float, closing: bool) -> bool:
         config = self._config

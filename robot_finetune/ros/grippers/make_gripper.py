@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rclpy.node import Node
 
 from robot_finetune.robot.profile import RobotProfile
@@ -15,15 +17,18 @@ def make_gripper(
     node: Node, states: JointStates, profile: RobotProfile, clock: RosClock, check: Check = no_check
 ) -> GripperClient:
     """The gripper that the profile asks for. Raises RobotError if the package of its action is not installed."""
-    config = profile.gripper
-    actions: dict[str, type[GripperCommandDriver | ParallelGripperCommandDriver | FrankaDriver]] = {
-        "gripper_command": GripperCommandDriver,
-        "parallel_gripper_command": ParallelGripperCommandDriver,
-        "franka": FrankaDriver,
-    }
-    driver: FingerDriver
-    if config.type == "position_topic":
-        driver = PositionTopic(node, config, profile.gripper_topic, check)
-    else:
-        driver = actions[config.type](node, config, clock, check)
-    return GripperClient(driver, states, config, check)
+    driver = DRIVERS[profile.gripper.type](node, profile, clock, check)
+    return GripperClient(driver, states, profile.gripper, check)
+
+
+def _position_topic(node: Node, profile: RobotProfile, clock: RosClock, check: Check) -> PositionTopic:
+    return PositionTopic(node, profile.gripper, profile.gripper_topic, check)
+
+
+DRIVERS: dict[str, Callable[[Node, RobotProfile, RosClock, Check], FingerDriver]] = {
+    "position_topic": _position_topic,
+    "gripper_command": GripperCommandDriver,
+    "parallel_gripper_command": ParallelGripperCommandDriver,
+    "franka": FrankaDriver,
+}
+"""What takes the commands of each of `profile_groups.GRIPPERS`."""
