@@ -1,16 +1,16 @@
 """The door through which joint states come in: what cannot be true is not believed.
 
-A message is refused as a whole if a joint in it is not a number, beyond its limits, farther from where it just was than
-its velocity limit allows, or stamped out of order. One wrong message is passed over; while messages contradict each
-other, as with two publishers on one topic, none is believed.
+A message is refused as a whole if a joint in it is not a number, beyond its limits, farther from where it just was
+than its velocity limit allows, or stamped out of order. After a jump a joint has to be confirmed: one wrong message is
+passed over, and while messages contradict each other, as with two publishers on one topic, none is believed.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from robot_finetune.robot.joint_limits import JointLimit
 
@@ -20,10 +20,12 @@ JUMP = 0.05
 """Change [rad or m] that is never called a jump ..."""
 HASTE = 1.5
 """... nor is one up to this multiple of what the velocity limit allows."""
-BURST = 0.1
-"""Messages without a stamp are timed by their arrival, and may have been up to this long [s] on their way."""
-MEMORY, DOUBTS = 10, 2
-"""Of the last MEMORY changes of a joint, more than DOUBTS jumps: two publishers. One wrong message makes two."""
+BURST, GAP = 0.1, 0.5
+"""Between two messages at least BURST [s] count where they have no stamp: they are timed by their arrival, and may have
+been on their way for long. At most GAP count: after a longer silence, or with a wild stamp, a jump is one all the
+same."""
+CONFIRM = 5
+"""Messages in a row without a jump until a joint is believed, at first and after one."""
 SET_BACK = 1.0
 """Stamps this far [s] behind the newest are those of a clock that was set back, not of late messages."""
 AHEAD = 5.0
@@ -39,16 +41,13 @@ class BadJointState(ValueError):
 
 @dataclass
 class _Joint:
-    """What was last heard of a joint, believed or not. jumps: of its last changes, which were."""
+    """What was last heard of a joint, believed or not. steady: messages in a row without a jump, up to CONFIRM, where
+    it is believed."""
 
     position: float
     stamp: float
-    jumps: deque[bool] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    steady: int = 0
     said: str = ""
-
-    @property
-    def doubtful(self) -> bool:
-        return sum(self.jumps) > DOUBTS
 
 
 class JointIntake:
@@ -64,7 +63,8 @@ class JointIntake:
     def accept(
         self, names: Sequence[str], positions: Sequence[float], stamp: float, now: float = 0.0, stamped: bool = True
     ) -> dict[str, float]:
-        """The positions of the wanted joints in a message; none where it has none, such as one of efforts alone.
+        """The positions of the wanted joints in a message; none where it has none, such as one of efforts alone, and
+        until they are confirmed.
 
         stamp: of the message [s], that of its arrival if it is not `stamped`. now: of the node's clock; 0 if it has
         none yet. Raises BadJointState.
@@ -80,12 +80,11 @@ class JointIntake:
             raise BadJointState(f"{len(names)} names and {len(positions)} positions")
         self._check_values(wanted)
         self._check_stamp(tuple(sorted(wanted)), stamp, now)
-        for name, position in wanted.items():
-            self._hear(name, position, stamp, stamped)
-        for name in wanted:
-            if self._joints[name].jumps[-1] or self._joints[name].doubtful:
-                raise BadJointState(f"{self._joints[name].said}: {TWO_PUBLISHERS}")
-        return wanted
+        heard = [self._hear(name, position, stamp, stamped) for name, position in wanted.items()]
+        for joint in heard:
+            if joint.steady < CONFIRM and joint.said:
+                raise BadJointState(f"{joint.said}: {TWO_PUBLISHERS}")
+        return wanted if all(joint.steady == CONFIRM for joint in heard) else {}
 
     def _check_values(self, wanted: Mapping[str, float]) -> None:
         for name, position in wanted.items():
@@ -110,16 +109,15 @@ class JointIntake:
         if len(self._sources) > SOURCES:
             self._sources.popitem(last=False)
 
-    def _hear(self, name: str, position: float, stamp: float, stamped: bool) -> None:
-        limit, before = self._limits[name], self._joints.get(name)
-        if before is None:
-            before = self._joints[name] = _Joint(position, stamp)
-        change = position - before.position
+    def _hear(self, name: str, position: float, stamp: float, stamped: bool) -> _Joint:
+        limit, joint = self._limits[name], self._joints.setdefault(name, _Joint(position, stamp))
+        change = position - joint.position
         if limit.continuous:
             change = math.remainder(change, 2 * math.pi)
-        took = abs(stamp - before.stamp) if stamped else max(abs(stamp - before.stamp), BURST)
-        jumped = abs(change) > HASTE * limit.velocity * took + JUMP if math.isfinite(limit.velocity) else False
+        took = min(max(abs(stamp - joint.stamp), 0.0 if stamped else BURST), GAP)
+        jumped = abs(change) > HASTE * limit.velocity * took + JUMP
+        joint.steady = 0 if jumped else min(joint.steady + 1, CONFIRM)
         if jumped:
-            before.said = f"{name} jumped {abs(change):.2f} rad in {took * 1e3:.0f} ms"
-        before.jumps.append(jumped)
-        before.position, before.stamp = position, stamp
+            joint.said = f"{name} jumped {abs(change):.2f} rad in {took * 1e3:.0f} ms"
+        joint.position, joint.stamp = position, stamp
+        return joint

@@ -53,7 +53,7 @@ class MotionConfig:
         3.0, "longest wait for an arm that does not come nearer to its goal", unit="s", low=0.1, high=60.0
     )
     longest: float = setting(
-        30.0,
+        15.0,
         "longest motion that is sent: if this computer fails, the arm ends what it was sent last",
         unit="s",
         low=1.0,

@@ -20,4 +20,4 @@ def take_sound_times_only() -> None:
     """Let every node that is created from now on pass over such times."""
     import rclpy.node
 
-    rclpy.node.TimeSource = SoundTimeSource  # type: ignore[attr-defined]  # which the node creates itself
+    rclpy.node.TimeSource = SoundTimeSource  # type: ignore[misc]  # which the node creates itself
