@@ -83,11 +83,6 @@ class Fingers:
         self.time = 0.0
 
     def at(self, position):
-        while self.received.stamp("finger") == 0.0 and self.states.get_subscription_count():  # until it is confirmed
-            self._publish(position)
-        self._publish(position)
-
-    def _publish(self, position):
         self.time += 0.01
         message = JointState(name=["finger"], position=[position])
         message.header.stamp.sec = 100 + int(self.time)
@@ -114,7 +109,7 @@ def fingers(ros):
 def drive(ros, fingers, worker, positions):
     """The answer to a close command, while the fingers take `positions` one after the other, the last for ever."""
     ros.wait_until(lambda: fingers.states.get_subscription_count() > 0, "the client")
-    fingers.at(positions[0])
+    ros.wait_until(lambda: fingers.at(positions[0]) or fingers.received.stamp("finger"), "its state, confirmed")
     future = worker.submit(fingers.client.command, 0.0)
     ros.wait_until(lambda: fingers.commands, "the command")
     remaining = iter(positions)
