@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import math
 import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
@@ -25,7 +26,7 @@ NESTING = 24
 """Groups and lists within each other, at most."""
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> io.BufferedReader:
     """An ordinary file, opened to read its bytes; one that would block, such as a pipe, is refused. Raises OSError."""
     stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
@@ -55,7 +56,7 @@ def sha256_of(path: Path) -> str:
 def parse_yaml(text: str) -> Any:
     """The plain data in YAML text. Raises ValueError with the line, `line 3: ...`, where there is one."""
     try:
-        return _check_nesting(yaml.load(text, _Loader))  # noqa: S506 - a subclass of the safe loader
+        return _check_nesting(yaml.load(text, _Loader))
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = f"line {mark.line + 1}: " if mark else ""
@@ -83,20 +84,20 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
-            event = self.peek_event()  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
             raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", event.start_mark)
         self.depth += 1
         if self.depth > NESTING:
-            event = self.peek_event()  # type: ignore[no-untyped-call]
+            event = self.peek_event()
             raise yaml.composer.ComposerError(None, None, "nested too deeply", event.start_mark)
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except (ValueError, TypeError, AttributeError, OverflowError, LookupError) as error:
             kind = str(node.tag).rpartition(":")[2]
             raise yaml.constructor.ConstructorError(None, None, f"not a {kind} ({error})", node.start_mark) from error

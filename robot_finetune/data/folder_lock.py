@@ -55,10 +55,12 @@ def folder_lock(folder: Path, kind: str, name: str) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = _read_owner(path) or "another process"
-            raise FolderBusy(f"{folder} is in use by {owner}: end that first, or give another folder") from None
+            other = _read_owner(path) or "another process"
+            raise FolderBusy(f"{folder} is in use by {other}: end that first, or give another folder") from None
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be locked ({error.strerror}); choose a folder on a local disk") from error
+            raise ConfigError(
+                f"{path}: cannot be locked ({error.strerror}); choose a folder on a local disk"
+            ) from error
         owner = _read_owner(path)
         if owner is not None and owner.host != mine.host:
             raise FolderBusy(
