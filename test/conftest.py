@@ -21,6 +21,7 @@ import pytest
 from cell_graph import cell  # noqa: F401 - a fixture
 from managed import manage  # noqa: F401 - a fixture
 
+from robot_finetune.data.replay_cache import CACHE_FOLDER
 from robot_finetune.ros.environment import executable, node_environment, unused_domain
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads spin while other processes use the cores
@@ -144,8 +145,9 @@ def domain_id() -> int:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ros_environment(domain_id: int) -> None:
+def ros_environment(domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.update(node_environment(domain_id))
+    os.environ[CACHE_FOLDER] = str(tmp_path_factory.mktemp("cache"))  # not the user's
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One owner a folder, in real processes: a second one is refused with the name of the first, a dead one is succeeded."""
+"""One owner a folder, in real processes: a second one is refused by the name of the first, a dead one is succeeded."""
 
 import json
 import os
@@ -80,9 +80,9 @@ def test_a_damaged_lock_of_nobody_is_taken_over(tmp_path):
 
 def test_a_folder_that_cannot_be_locked_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="file/session.lock: cannot be written"):
-        with folder_lock(tmp_path / "file", "session", "me"):
-            pass
+    message = "file/session.lock: cannot be written"
+    with pytest.raises(ConfigError, match=message), folder_lock(tmp_path / "file", "session", "me"):
+        pass
 
 
 def test_a_second_session_is_refused_before_it_touches_anything(tmp_path, capsys):

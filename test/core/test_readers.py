@@ -68,7 +68,7 @@ except ConfigError as error:
 
 @pytest.mark.parametrize(
     "text",
-    ["name: 2001-99-99", "name: 0b_", "name: ._", "name: !!int x", "name: !!timestamp x", "name: " + "[" * 3000]
+    ["name: 2001-99-99", "name: 0b_", "name: !!int x", "name: !!timestamp x", "name: " + "[" * 3000]
     + ["name: " + "1" * 5000, "gripper: {offset_m: 1" + "0" * 400 + "}", 'name: "\\ud800"', 'name: "a\\0"']
     + ["? [a]\n: b", "name: &a x\ndescription: *a", "1" * 3000 + ": a", "gripper: {offset_m: .nan}"],
 )
@@ -102,9 +102,10 @@ def test_json_that_is_written_is_json(data):
     assert to_json(again) == to_json(data) and "NaN" not in to_json(data).replace('"', " ").split()
 
 
-@pytest.mark.parametrize(
-    "text", ["NaN", "[Infinity]", "1e999", "[" * 100_000, "[" * (NESTING + 2) + "]" * (NESTING + 2)]
-)
+DEEP = NESTING + 2
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e999", "[" * 100_000, "[" * DEEP + "]" * DEEP])
 def test_what_is_no_json_is_refused(tmp_path, text):
     with pytest.raises(ValueError):
         parse_json(text)
