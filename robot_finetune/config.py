@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
+from robot_finetune import files
 
 T = TypeVar("T")
 
@@ -37,10 +38,16 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[Any, ...] = (),
+    finite: bool = True,
 ) -> Any:
-    """A dataclass field with bounds (inclusive; each element of a tuple must keep them) and a description."""
-    metadata = {"description": description, "unit": unit, "low": low, "high": high, "choices": choices}
-    if isinstance(default, type) and dataclasses.is_dataclass(default):
+    """A dataclass field with bounds (inclusive; each element of a list must keep them) and a description.
+
+    finite: whether numbers that are not (nan, inf) are refused. A default that is a class is made anew each time.
+    """
+    metadata = {
+        "description": description, "unit": unit, "low": low, "high": high, "choices": choices, "finite": finite
+    }  # fmt: skip
+    if isinstance(default, type) and (dataclasses.is_dataclass(default) or default in (list, dict)):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -101,14 +108,25 @@ def resolve(kind: str, name: str | Path) -> Path:
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError with file and line where it cannot be read."""
+    return _load(Path(path), files.TEXT_LIMIT, files.parse_yaml, "YAML")
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file. Raises ConfigError where it cannot be read."""
+    return _load(Path(path), files.JSON_LIMIT, files.parse_json, "JSON")
+
+
+def _load(path: Path, limit: int, parse: Callable[[str], Any], kind: str) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(Path(path).read_text())
+        data = parse(files.read_file(path, limit).decode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{where}: not valid YAML ({getattr(error, 'problem', error)}); correct that line") from error
+    except ValueError as error:
+        problem, where = str(error), str(path)
+        if problem.startswith("line "):
+            line, _, problem = problem.removeprefix("line ").partition(": ")
+            where = f"{path}:{line}"
+        raise ConfigError(f"{where}: not valid {kind} ({problem}); correct that line") from error
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -121,17 +139,21 @@ def from_yaml(cls: type[T], path: Path) -> T:
     return from_mapping(cls, load_yaml(path), str(path))
 
 
-def from_mapping(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
-    """Build the dataclass `cls` from plain data (nested mappings for nested dataclasses). Raises ConfigError."""
+def from_mapping(cls: type[T], data: Mapping[str, Any], where: str = "", others: bool = False) -> T:
+    """Build the dataclass `cls` from plain data (nested mappings for nested dataclasses). Raises ConfigError.
+
+    others: keys that the class does not have are left out instead of refused.
+    """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     values = {}
     for key, value in data.items():
-        if key not in fields:
-            close = difflib.get_close_matches(str(key), fields, 1)
+        if key in fields:
+            values[key] = _convert(fields[key], hints[key], value, f"{where}: {key}")
+        elif not others:
+            close = difflib.get_close_matches(shown(key).strip("'"), fields, 1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(f"{where}: unknown key {key!r}: {hint}allowed are {', '.join(fields)}")
-        values[key] = _convert(fields[key], hints[key], value, f"{where}: {key}")
+            raise ConfigError(f"{where}: unknown key {shown(key)}: {hint}allowed are {', '.join(fields)}")
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
@@ -167,6 +189,15 @@ def describe(cls: type) -> str:
     return "\n".join(lines)
 
 
+def shown(value: Any) -> str:
+    """A value in a message: on one line, cut short."""
+    try:
+        text = repr(value)
+    except ValueError:  # whole numbers of thousands of digits have none
+        text = f"a {type(value).__name__} of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+
+
 def _convert(field: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -176,19 +207,24 @@ def _convert(field: dataclasses.Field[Any], hint: Any, value: Any, where: str) -
         origin, args = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} = {value!r}: expected a group of keys")
+            raise ConfigError(f"{where} = {shown(value)}: expected a group of keys")
         if dataclasses.is_dataclass(field.default):  # this field's own defaults, not those of its class
             value = _merged(to_mapping(field.default), value)
         return from_mapping(typing.cast(type, hint), value, where)
-    if origin is tuple:
+    if origin in (tuple, list):
         if not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{where} = {value!r}: expected a list")
-        if Ellipsis not in args and len(value) != len(args):
-            raise ConfigError(f"{where} = {value!r}: expected {len(args)} values")
-        return tuple(_scalar(field, args[0], item, where) for item in value)
-    if hint is Any or origin is dict or hint is dict:
-        return value
-    return _scalar(field, hint, value, where)
+            raise ConfigError(f"{where} = {shown(value)}: expected a list")
+        if origin is tuple and Ellipsis not in args and len(value) != len(args):
+            raise ConfigError(f"{where} = {shown(value)}: expected {len(args)} values")
+        return origin(_convert(field, args[0], item, where) for item in value)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} = {shown(value)}: expected a group of keys")
+        return {
+            _scalar(field, args[0], key, where): _convert(field, args[1], item, f"{where}: {shown(key)}")
+            for key, item in value.items()
+        }
+    return value if hint is Any else _scalar(field, hint, value, where)
 
 
 def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,13 +238,33 @@ def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 
 def _scalar(field: dataclasses.Field[Any], kind: type, value: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ConfigError(f"{where} = {shown(value)}: allowed are finite numbers") from None
     if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):
-        raise ConfigError(f"{where} = {value!r}: expected {kind.__name__}, found {type(value).__name__}")
+        raise ConfigError(f"{where} = {shown(value)}: expected {kind.__name__}, found {type(value).__name__}")
     low, high, choices = (field.metadata.get(key) for key in ("low", "high", "choices"))
     if choices and value not in choices:
-        raise ConfigError(f"{where} = {value!r}: allowed are {', '.join(map(str, choices))}")
+        raise ConfigError(f"{where} = {shown(value)}: allowed are {', '.join(map(str, choices))}")
+    if isinstance(value, str) and not _is_text(value):
+        raise ConfigError(f"{where} = {shown(value)}: holds characters that are no text")
+    if isinstance(value, float) and not math.isfinite(value) and field.metadata.get("finite", True):
+        raise ConfigError(f"{where} = {value}: allowed are finite numbers{_bounds(field)}")
     if kind in (int, float) and not ((low is None or value >= low) and (high is None or value <= high)):
-        unit = f" {field.metadata['unit']}" if field.metadata.get("unit") else ""
-        raise ConfigError(f"{where} = {value}: allowed is {low} to {high}{unit}")
+        raise ConfigError(f"{where} = {shown(value)}: allowed is{_bounds(field)}")
     return value
+
+
+def _bounds(field: dataclasses.Field[Any]) -> str:
+    """` 0 to 1 m`, or nothing where a field has none."""
+    low, high, unit = (field.metadata.get(key) for key in ("low", "high", "unit"))
+    return "" if low is None and high is None else f" {low} to {high}{f' {unit}' if unit else ''}"
+
+
+def _is_text(value: str) -> bool:
+    """Whether files and file names can hold it."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from managed import manage  # noqa: F401 - a fixture
 from processes import NodeProcess, TestNode, spawner
 
+from robot_finetune.data.replay_cache import CACHE_FOLDER
 from robot_finetune.ros.environment import node_environment, unused_domain
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,8 +34,9 @@ def domain_id() -> int:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ros_environment(domain_id: int) -> None:
+def ros_environment(domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.update(node_environment(domain_id))
+    os.environ[CACHE_FOLDER] = str(tmp_path_factory.mktemp("cache"))  # not the user's
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from robot_finetune.commands import options
+from robot_finetune.files import to_json
 
 if TYPE_CHECKING:
     from robot_finetune.experiments.adaptation import AdaptConfig
@@ -76,6 +76,6 @@ def command(
     for name, key in SHOWN.items():
         if key in result:
             print(f"{name:>16}: {percent(result[key])}")
-    (out / "result.json").write_text(json.dumps(result, indent=1))
+    (out / "result.json").write_text(to_json(result, indent=1))
     if as_json:
-        print(json.dumps(result))
+        print(to_json(result))

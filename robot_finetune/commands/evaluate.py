@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from robot_finetune.commands import options
+from robot_finetune.files import to_json
 
 
 @click.command(
@@ -32,4 +31,4 @@ def command(policy: str, variation: str, robot: str, episodes: int, seed: int, p
     result = evaluate(chosen, variation, episodes, seed, robot, processes)
     print(f"{result['variation']}: {result['successes']} of {result['episodes']} grasps succeeded, {percent(result)}")
     if as_json:
-        print(json.dumps(result))
+        print(to_json(result))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from robot_finetune.commands.adapt import fine_tuning, recipe
+from robot_finetune.files import to_json
 
 
 @click.command(
@@ -34,6 +34,6 @@ def command(
         kept = ", ".join(f"{name} {one['success_rate']:.0%}" for name, one in step["earlier"].items())
         change = f"{step['before']['success_rate']:.0%} -> {step['after']['success_rate']:.0%}"
         print(f"{step['variation']:>22}: {change}; afterwards {kept}")
-    (out / "lineage.json").write_text(json.dumps(result, indent=1))
+    (out / "lineage.json").write_text(to_json(result, indent=1))
     if as_json:
-        print(json.dumps(result))
+        print(to_json(result))

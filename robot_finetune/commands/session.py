@@ -27,6 +27,7 @@ Examples:
 @click.option("--resume", type=options.FOLDER, metavar="DIR", help="go on with the session in this folder")
 def command(out: Path | None, resume: Path | None, **given: Any) -> None:
     """Bring the whole ROS graph up, fine-tune while grasping, end with a report."""
+    from robot_finetune.data.folder_lock import folder_lock
     from robot_finetune.session.start import new_head, resumed_head
     from robot_finetune.session.stop_request import stop_request
 
@@ -39,7 +40,7 @@ def command(out: Path | None, resume: Path | None, **given: Any) -> None:
         folder = (out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")).expanduser().absolute()
         head = new_head(folder, given)
     require("rclpy", "robot_finetune.msg")
-    with stop_request() as asked_to_stop:
+    with stop_request() as asked_to_stop, folder_lock(folder, "session", "robot-finetune session"):
         _run(folder, head, asked_to_stop)
 
 

@@ -11,18 +11,22 @@ import io
 import os
 import shutil
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mcap.records import Channel, Message, Metadata, Schema
-from mcap.stream_reader import StreamReader
+import zstandard
+from mcap.records import Channel, Chunk, Message, Metadata, Schema
+from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap_ros2.decoder import DecoderFactory
 from mcap_ros2.writer import Writer
 
+from robot_finetune.config import shown
 from robot_finetune.data import episode_messages as messages
 from robot_finetune.data.atomic_file import TEMPORARY_SUFFIX, atomic_file
 from robot_finetune.data.message_definitions import GRASP_OUTCOME, JOINT_STATE, OBSERVATION, POLICY_STEP, definition
+from robot_finetune.files import read_file
 from robot_finetune.types import Episode
 
 SUFFIX = ".mcap"
@@ -33,6 +37,7 @@ TOPICS = {
     "/grasp_outcome": GRASP_OUTCOME,
 }
 _RECORD = "episode"
+_FILE_LIMIT = 1 << 28  # bytes of a file, and of its unpacked chunk
 _ONE_CHUNK = 1 << 30  # the image is in two messages: compressed together it is stored once
 _MOVE = "move the file elsewhere, the other episodes are not affected"
 
@@ -83,19 +88,21 @@ def read_episode(path: Path) -> Episode:
     """The episode in a file, checked by its checksums. Raises CorruptEpisode."""
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_file(path, _FILE_LIMIT)
     except OSError as error:
         raise CorruptEpisode(path, f"cannot be read ({error.strerror})", "check the path") from error
     try:
         record, steps, outcomes = _decode(data)
         form = record.get("format", "none")
-        if form == messages.FORMAT and len(outcomes) == 1 and len(steps) == int(record["steps"]):
-            return messages.episode_of(record, steps, outcomes[0])
+        if form == messages.FORMAT:
+            checked = messages.read_record(record)
+            if len(outcomes) == 1 and len(steps) == checked.steps:
+                return messages.episode_of(checked, steps, outcomes[0])
     except Exception as error:  # damaged bytes make the parsers raise nearly anything
-        detail = f": {error}" if str(error) else ""
+        detail = f": {' '.join(str(error).split())[:200]}" if str(error) else ""
         raise CorruptEpisode(path, f"damaged or cut off ({type(error).__name__}{detail})", _MOVE) from error
     if form != messages.FORMAT:
-        raise CorruptEpisode(path, f"episode format {form}, this version reads {messages.FORMAT}", _MOVE)
+        raise CorruptEpisode(path, f"episode format {shown(form)}, this version reads {messages.FORMAT}", _MOVE)
     raise CorruptEpisode(path, f"{len(steps)} of {record['steps']} steps, {len(outcomes)} of 1 outcome", _MOVE)
 
 
@@ -134,7 +141,7 @@ def _decode(data: bytes) -> tuple[dict[str, str], list[Any], list[Any]]:
     channels: dict[int, Channel] = {}
     found: dict[str, list[Any]] = {"/policy_step": [], "/grasp_outcome": []}
     record: dict[str, str] = {}
-    for item in StreamReader(io.BytesIO(data), validate_crcs=True).records:
+    for item in _records(data):
         if isinstance(item, Schema):
             schemas[item.id] = item
         elif isinstance(item, Channel):
@@ -148,6 +155,21 @@ def _decode(data: bytes) -> tuple[dict[str, str], list[Any], list[Any]]:
                 schema = schemas[channel.schema_id]
                 found[channel.topic].append(_decoder(schema.name, schema.data)(item.data))
     return record, found["/policy_step"], found["/grasp_outcome"]
+
+
+def _records(data: bytes) -> Iterator[Any]:
+    """The records of a file; a chunk that would become too large is refused before it is unpacked."""
+    stream = io.BytesIO(data)
+    for item in StreamReader(stream, validate_crcs=True, emit_chunks=True, record_size_limit=_FILE_LIMIT).records:
+        if not isinstance(item, Chunk):
+            yield item
+            continue
+        content = zstandard.frame_content_size(item.data) if item.compression == "zstd" else len(item.data)
+        if item.compression not in ("zstd", "") or content != item.uncompressed_size or content > _FILE_LIMIT:
+            raise ValueError(
+                f"chunk of {item.uncompressed_size} bytes, {content} of them {item.compression or 'plain'}"
+            )
+        yield from breakup_chunk(item, validate_crc=True)
 
 
 @lru_cache(maxsize=16)

@@ -6,13 +6,50 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from robot_finetune.config import from_mapping, setting
+from robot_finetune.files import parse_json, to_json
 from robot_finetune.types import ACTION_SIZE, Action, Episode, GraspOutcome, Observation, Step
 
 FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class KnownMeta:
+    """The keys of `Episode.meta` that mean something to this package; there may be any others."""
+
+    joint_names: tuple[str, ...] = setting((), "of joint_positions")
+    frame_id: str = setting("base_link", "frame of the poses")
+    camera_frame_id: str = setting("camera", "frame of the image")
+    decision_ms: tuple[float | None, ...] = setting((), "wall time of each decision", unit="ms", low=0.0)
+    mount: tuple[float, float] | None = setting(None, "where the gripper really is", unit="m")
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """The metadata record of an episode's file, which is text throughout; meta: JSON."""
+
+    format: str = setting(description="of the file", choices=(FORMAT,))
+    episode_id: str = setting(description="name of the grasp")
+    variation: str = setting(description="state of the cell")
+    mode: str = setting(description="explore, evaluate or scripted")
+    end_reason: str = setting(description="why the last step was the last")
+    stamp: float = setting(description="time of the robot's clock", unit="s")
+    steps: int = setting(description="decisions", low=0)
+    meta: dict[str, Any] = setting(description="anything else")
+    crc32: str = setting("", "of the other keys")
+
+
+def read_record(record: Mapping[str, str]) -> EpisodeRecord:
+    """The checked metadata record of a file. Raises ValueError."""
+    numbers = {"stamp": float(record["stamp"]), "steps": int(record["steps"]), "meta": parse_json(record["meta"])}
+    checked = from_mapping(EpisodeRecord, {**record, **numbers}, "metadata")
+    from_mapping(KnownMeta, checked.meta, "metadata: meta", others=True)
+    return checked
 
 
 def nanoseconds(stamp: float) -> int:
@@ -90,7 +127,8 @@ def outcome_message(episode: Episode, stamp: float) -> dict[str, Any]:
 
 
 def record_of(episode: Episode) -> dict[str, str]:
-    """The metadata record: what no message holds, and a checksum of itself."""
+    """The metadata record: what no message holds, and a checksum of itself. Raises ValueError for what cannot be read
+    again."""
     record = {
         "format": FORMAT,
         "episode_id": episode.episode_id,
@@ -99,8 +137,9 @@ def record_of(episode: Episode) -> dict[str, str]:
         "end_reason": episode.end_reason,
         "stamp": repr(float(episode.stamp)),
         "steps": str(len(episode.steps)),
-        "meta": json.dumps(episode.meta, default=_plain),
+        "meta": to_json(_plain(episode.meta)),
     }
+    read_record(record)
     return {**record, "crc32": _checksum(record)}
 
 
@@ -111,10 +150,10 @@ def check_record(record: Mapping[str, str]) -> None:
         raise ValueError("checksum of the metadata does not match")
 
 
-def episode_of(record: Mapping[str, str], steps: list[Any], outcome: Any) -> Episode:
+def episode_of(record: EpisodeRecord, steps: list[Any], outcome: Any) -> Episode:
     """The Episode of a metadata record and decoded PolicyStep and GraspOutcome messages."""
     return Episode(
-        episode_id=record["episode_id"],
+        episode_id=record.episode_id,
         steps=tuple(_step_of(message) for message in steps),
         outcome=GraspOutcome(
             success=outcome.success,
@@ -122,11 +161,11 @@ def episode_of(record: Mapping[str, str], steps: list[Any], outcome: Any) -> Epi
             contradiction=outcome.contradiction,
             evidence=dict(zip(outcome.evidence_names, outcome.evidence_values, strict=True)),
         ),
-        variation=record["variation"],
-        mode=record["mode"],
-        end_reason=record["end_reason"],
-        stamp=float(record["stamp"]),
-        meta=json.loads(record["meta"]),
+        variation=record.variation,
+        mode=record.mode,
+        end_reason=record.end_reason,
+        stamp=record.stamp,
+        meta=record.meta,
     )
 
 
@@ -156,6 +195,13 @@ def _checksum(record: Mapping[str, str]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """`value` without numpy's types."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
-    raise TypeError(f"meta value {value!r} is no plain data")
+    if value is not None and not isinstance(value, (str, int, float)):
+        raise TypeError(f"meta value {value!r} is no plain data")
+    return value

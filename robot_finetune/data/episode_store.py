@@ -66,7 +66,7 @@ class EpisodeStore:
         episodes = successes = steps = size = 0
         corrupt = []
         for path in self.paths():
-            size += path.stat().st_size
+            size += path.lstat().st_size
             try:
                 episode = read_episode(path)
             except CorruptEpisode as error:

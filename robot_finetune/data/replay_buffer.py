@@ -7,13 +7,14 @@ Rows are written before the counter that makes them visible: a process killed at
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
-import json
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +25,24 @@ from robot_finetune.data.replay_storage import (
     FORMAT,
     KEY_SIZE,
     ROW,
+    SETTINGS,
     CorruptReplay,
     ReplayError,
+    ReplaySettings,
+    check_rows,
     checksum,
     episode_key,
     existing_array,
     new_array,
     read_settings,
 )
+from robot_finetune.files import open_file, to_json
 from robot_finetune.types import Episode
 
 __all__ = ["Batch", "CorruptReplay", "ReplayBuffer", "ReplayError"]
 
+KEYS = "episodes.keys"
+"""Digests of the ids of all episodes that were ever added."""
 _TAIL, _HEAD = 0, 1  # counters: number of the oldest visible row, and of the row that is written next
 
 
@@ -72,34 +79,45 @@ class Batch:
 
 
 class ReplayBuffer:
-    """Episodes as rows of memory-mapped arrays. folder: where they are kept and found again (None: a temporary folder).
+    """Episodes as rows of memory-mapped arrays. folder: where they are kept and found again (None: files without names,
+    which are gone with the process however it ends).
 
-    capacity: rows (steps) it holds at most. image_size: edge of the square images [px].
+    capacity: rows (steps) it holds at most. image_size: edge of the square images [px]. read_only: of a folder that
+    nobody writes to; it is sampled without a lock.
     Raises ReplayError if the folder was made with others, CorruptReplay if what it holds is damaged.
     """
 
-    def __init__(self, folder: Path | None, capacity: int, image_size: int = 64) -> None:
+    def __init__(self, folder: Path | None, capacity: int, image_size: int = 64, read_only: bool = False) -> None:
         if capacity < 1 or image_size < 1:
             raise ReplayError(f"replay capacity {capacity}, image size {image_size}: both must be at least 1")
-        self._temporary = tempfile.TemporaryDirectory(prefix="replay-") if folder is None else None
-        self.folder = Path(self._temporary.name if self._temporary else folder or "")
-        self.capacity, self.image_size = capacity, image_size
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.capacity, self.image_size, self.read_only = capacity, image_size, read_only
         self._mutex = threading.Lock()
-        self._lock_file = open(self.folder / "lock", "a+b")  # noqa: SIM115 (held as long as the buffer)
         self._keys: set[bytes] = set()
         self._keys_read = 0
+        if folder is not None:
+            self._begin(Path(folder))
+            return
+        with tempfile.TemporaryDirectory(prefix="replay-") as temporary:
+            self._begin(Path(temporary))
+
+    def _begin(self, folder: Path) -> None:
+        """Open everything in a folder; from then on its files need no names."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock_file = open(folder / "lock", "a+b")  # noqa: SIM115 (held as long as the buffer)
+        if self.read_only:
+            fcntl.flock(self._lock_file, fcntl.LOCK_SH)  # in use: see `replay_cache`
         with self._locked(fcntl.LOCK_EX):
-            if (self.folder / "replay.json").is_file():
+            if (folder / SETTINGS).is_file():
                 self._open()
             else:
                 self._create()
 
     @classmethod
-    def open(cls, folder: Path) -> ReplayBuffer:
+    def open(cls, folder: Path, read_only: bool = False) -> ReplayBuffer:
         """The buffer that is in a folder, with the capacity it was made with. Raises CorruptReplay."""
         settings = read_settings(Path(folder))
-        return cls(Path(folder), settings["capacity"], settings["image_size"])
+        return cls(Path(folder), settings.capacity, settings.image_size, read_only)
 
     def add(self, episode: Episode) -> bool:
         """Append an episode's steps, as commanded; all or none of them is seen by `sample`.
@@ -113,6 +131,7 @@ class ReplayBuffer:
 
     def add_rows(self, rows: np.ndarray, images: np.ndarray) -> bool:
         """Append one episode as rows of dtype ROW and its images; what `add` and `replay_file` use."""
+        self._require_writable()
         count = len(rows)
         key = rows["key"][0].tobytes()
         if count > self.capacity:
@@ -175,6 +194,7 @@ class ReplayBuffer:
     def keep_first(self, transitions: int) -> None:
         """Forget what was added after the first `transitions` rows: back to a state saved earlier. Raises ReplayError
         if they are not all there any more, or end within an episode."""
+        self._require_writable()
         with self._locked(fcntl.LOCK_EX):
             head, tail = int(self._counters[_HEAD]), int(self._counters[_TAIL])
             ends_episode = transitions == 0 or self._rows["remaining"][(transitions - 1) % self.capacity] == 0
@@ -182,7 +202,9 @@ class ReplayBuffer:
                 raise ReplayError(f"{self.folder}: does not hold its first {transitions} transitions; {CURE}")
             kept = np.unique(self._rows["key"][:transitions], axis=0)
             self._counters[_HEAD] = transitions
-            (self.folder / "episodes.keys").write_bytes(kept.tobytes())
+            self._keys_file.truncate(0)
+            self._keys_file.seek(0)
+            self._keys_file.write(kept.tobytes())
             self._keys, self._keys_read = {key.tobytes() for key in kept}, len(kept) * KEY_SIZE
 
     def read_all(self) -> tuple[np.ndarray, np.ndarray]:
@@ -217,6 +239,10 @@ class ReplayBuffer:
         with self._locked(fcntl.LOCK_EX):
             for array in (self._images, self._rows, self._counters):
                 array.flush()
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise ReplayError(f"{self.folder}: is shared and only read; copy its episodes to a replay of your own")
 
     def _outcomes(self) -> np.ndarray:
         with self._locked(fcntl.LOCK_SH):
@@ -256,21 +282,22 @@ class ReplayBuffer:
         self._images = new_array(self.folder / "images.npy", np.dtype(np.uint8), shape)
         self._rows = new_array(self.folder / "rows.npy", ROW, (self.capacity,))
         self._counters = new_array(self.folder / "counters.npy", np.dtype(np.int64), (2,))
-        (self.folder / "episodes.keys").write_bytes(b"")
-        settings = {"format": FORMAT, "capacity": self.capacity, "image_size": self.image_size}
-        with atomic_file(self.folder / "replay.json") as stream:
-            stream.write(json.dumps(settings).encode())
+        self._keys_file = open(self.folder / KEYS, "w+b", buffering=0)  # noqa: SIM115 (held as long as the buffer)
+        settings = ReplaySettings(FORMAT, self.capacity, self.image_size)
+        with atomic_file(self.folder / SETTINGS) as stream:
+            stream.write(to_json(dataclasses.asdict(settings)).encode())
 
     def _open(self) -> None:
         settings = read_settings(self.folder)
         asked = {"capacity": self.capacity, "image_size": self.image_size}
-        found = {name: settings[name] for name in asked}
+        found = {name: getattr(settings, name) for name in asked}
         if asked != found:
             raise ReplayError(f"{self.folder}: was made with {found}, asked for {asked}; use those or another folder")
         shape = (self.capacity, self.image_size, self.image_size, 3)
-        self._images = existing_array(self.folder / "images.npy", np.dtype(np.uint8), shape)
-        self._rows = existing_array(self.folder / "rows.npy", ROW, (self.capacity,))
-        self._counters = existing_array(self.folder / "counters.npy", np.dtype(np.int64), (2,))
+        existing = partial(existing_array, read_only=self.read_only)
+        self._images = existing(self.folder / "images.npy", np.dtype(np.uint8), shape)
+        self._rows = existing(self.folder / "rows.npy", ROW, (self.capacity,))
+        self._counters = existing(self.folder / "counters.npy", np.dtype(np.int64), (2,))
         tail, head = (int(counter) for counter in self._counters)
         if not 0 <= tail <= head <= tail + self.capacity:
             raise CorruptReplay(self.folder / "counters.npy", f"impossible counters {tail}, {head}", CURE)
@@ -279,29 +306,38 @@ class ReplayBuffer:
                 raise CorruptReplay(
                     self.folder / "images.npy", f"row {index} is damaged (power cut or disk error)", CURE
                 )
+        try:
+            check_rows(self._rows[self._visible()])
+            open_file(self.folder / KEYS).close()
+            self._keys_file = open(self.folder / KEYS, "rb" if self.read_only else "r+b", buffering=0)  # noqa: SIM115
+        except OSError as error:  # without them the ring would take in again what it has dropped
+            raise CorruptReplay(self.folder / KEYS, f"cannot be read ({error.strerror})", CURE) from error
+        except ValueError as error:
+            raise CorruptReplay(self.folder / "rows.npy", f"holds {error}", CURE) from error
         self._read_keys()
-        for key in np.unique(self._rows["key"][self._visible()], axis=0):
+        for key in () if self.read_only else np.unique(self._rows["key"][self._visible()], axis=0):
             if key.tobytes() not in self._keys:  # killed between making it visible and remembering its id
                 self._remember(key.tobytes())
 
     def _read_keys(self) -> None:
-        with open(self.folder / "episodes.keys", "rb") as stream:
-            stream.seek(self._keys_read)
-            data = stream.read()
+        self._keys_file.seek(self._keys_read)
+        data = self._keys_file.read()
         whole = len(data) - len(data) % KEY_SIZE
         self._keys.update(data[start : start + KEY_SIZE] for start in range(0, whole, KEY_SIZE))
         self._keys_read += whole
 
     def _remember(self, key: bytes) -> None:
-        with open(self.folder / "episodes.keys", "r+b") as stream:
-            stream.seek(self._keys_read)  # over what an interrupted write left
-            stream.write(key)
+        self._keys_file.seek(self._keys_read)  # over what an interrupted write left
+        self._keys_file.write(key)
         self._keys.add(key)
         self._keys_read += KEY_SIZE
 
     @contextmanager
     def _locked(self, kind: int) -> Iterator[None]:
         with self._mutex:
+            if self.read_only:
+                yield
+                return
             fcntl.flock(self._lock_file, kind)
             try:
                 yield

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from robot_finetune.config import ConfigError, from_mapping, load_json, setting, shown
+from robot_finetune.files import open_file
 from robot_finetune.types import ACTION_SIZE
 
 FORMAT = 2
+SETTINGS = "replay.json"
 KEY_SIZE = 16
 ROW = np.dtype(
     [
@@ -42,19 +45,38 @@ class CorruptReplay(ReplayError):
         self.path, self.why, self.cure = path, why, cure
 
 
-def read_settings(folder: Path) -> dict[str, int]:
-    """format, capacity and image_size of the replay in a folder. Raises CorruptReplay."""
-    path = folder / "replay.json"
+@dataclass(frozen=True)
+class ReplaySettings:
+    """replay.json: what a replay's folder was made with."""
+
+    format: int = setting(description="of the files in the folder")
+    capacity: int = setting(description="rows", low=1, high=100_000_000)
+    image_size: int = setting(description="edge of the images", unit="px", low=1, high=4096)
+
+
+def read_settings(folder: Path) -> ReplaySettings:
+    """What the replay in a folder was made with. Raises CorruptReplay."""
+    path = folder / SETTINGS
     try:
-        settings = json.loads(path.read_text())
-        settings = {name: int(settings[name]) for name in ("format", "capacity", "image_size")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        data = load_json(path)
+        if data.get("format", FORMAT) != FORMAT:
+            raise CorruptReplay(path, f"format {shown(data['format'])}, this version reads {FORMAT}", CURE)
+        return from_mapping(ReplaySettings, data, "replay")
+    except ConfigError as error:
         raise CorruptReplay(
             path, f"cannot be read ({error})", "check the path, or delete the folder to start a new replay"
         ) from error
-    if settings["format"] != FORMAT:
-        raise CorruptReplay(path, f"format {settings['format']}, this version reads {FORMAT}", CURE)
-    return settings
+
+
+def check_rows(rows: np.ndarray) -> None:
+    """Raises ValueError unless these are the rows of whole episodes, oldest first, with finite values."""
+    left = rows["remaining"]
+    last = np.append(left[:-1] == 0, True)
+    following = np.append(left[1:], -1)
+    if not ((left >= 0) & (last == (left == 0)) & (last | (following == left - 1))).all():
+        raise ValueError("episodes that are not whole")
+    if not all(np.isfinite(rows[name]).all() for name in ("pose", "opening", "step", "action", "success")):
+        raise ValueError("values that are not finite")
 
 
 def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
@@ -71,12 +93,14 @@ def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def existing_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+def existing_array(path: Path, dtype: np.dtype, shape: tuple[int, ...], read_only: bool = False) -> np.memmap:
     """A memory-mapped array that must have this type and shape. Raises CorruptReplay."""
     try:
-        np.lib.format.open_memmap(path, mode="r")  # a file that is too short fails here; "r+" would lengthen it
-        array = np.lib.format.open_memmap(path, mode="r+")
-    except (OSError, ValueError) as error:
+        open_file(path).close()
+        array = np.lib.format.open_memmap(path, mode="r")  # a file too short fails here; "r+" would lengthen it
+        if not read_only:
+            array = np.lib.format.open_memmap(path, mode="r+")
+    except Exception as error:  # a damaged header makes its parser raise nearly anything
         raise CorruptReplay(path, f"cannot be mapped ({error})", CURE) from error
     if array.dtype != dtype or array.shape != shape:
         raise CorruptReplay(path, f"holds {array.dtype} {array.shape}, expected {dtype} {shape}", CURE)

@@ -10,7 +10,7 @@ from typing import Any
 from robot_finetune.config import setting
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.data.replay_file import unpack
+from robot_finetune.data.replay_cache import unpacked
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.bellman import linear_decay
 from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -92,4 +92,4 @@ def save_tuned(tuner: FineTuner, folder: Path, parent: int, meta: dict[str, Any]
 @lru_cache(maxsize=1)
 def base_replay(policy: Path) -> ReplayBuffer:
     """The replay that is kept beside a base policy, read once."""
-    return unpack(policy / REPLAY)
+    return unpacked(policy / REPLAY)

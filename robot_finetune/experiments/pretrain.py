@@ -7,7 +7,6 @@ that was killed goes on with identical results.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from robot_finetune.data.replay_file import copy_newest, pack
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.rollouts import RolloutConfig, Workers
 from robot_finetune.experiments.training_log import TrainingLog
+from robot_finetune.files import parse_json, to_json
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
 from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
@@ -159,14 +159,14 @@ class Pretraining:
             "pretrain": to_mapping(self.config),
             **more,
         }
-        save_checkpoint(self.out / name, self.learner.target, 1, 0, json.loads(json.dumps(meta)))
+        save_checkpoint(self.out / name, self.learner.target, 1, 0, parse_json(to_json(meta)))
         return self.out / name
 
     def _save_state(self) -> None:
         for buffer in (self.scripted, self.explored):
             buffer.flush()
         state = {
-            "config": json.dumps(to_mapping(self.config)),
+            "config": to_json(to_mapping(self.config)),
             "round": self.round,
             "best": self.best,
             "explored": len(self.explored),
@@ -181,7 +181,7 @@ class Pretraining:
         state: Mapping[str, Any] | None = torch.load(path, weights_only=True) if path.is_file() else None
         if state is None:
             return
-        if state["config"] != json.dumps(to_mapping(self.config)):
+        if state["config"] != to_json(to_mapping(self.config)):
             raise CheckpointError(f"{path}: is of a run with other settings; give another folder or the same settings")
         self.round, self.best = state["round"], state["best"]
         self.explored.keep_first(state["explored"])

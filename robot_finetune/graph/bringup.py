@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from robot_finetune.config import SEED_LIMIT, from_mapping, policy_folder, resolve, setting, share_path
+from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, policy_folder, resolve, setting, share_path
 from robot_finetune.data.layout import BAGS
 from robot_finetune.data.version_card import read_card
+from robot_finetune.files import parse_yaml
 from robot_finetune.graph.node_spec import NodeSpec
 from robot_finetune.graph.robot_nodes import robot_nodes
 from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
@@ -151,8 +150,15 @@ def launch_arguments() -> list[dict[str, Any]]:
 def parse_options(values: Mapping[str, str]) -> BringupOptions:
     """The options in launch arguments, which are all text. Raises ConfigError."""
     kinds = {field.name: type(field.default) for field in dataclasses.fields(BringupOptions)}
-    data = {name: text if kinds.get(name) is str else yaml.safe_load(text) for name, text in values.items()}
+    data = {name: text if kinds.get(name) is str else _plain(name, text) for name, text in values.items()}
     return from_mapping(BringupOptions, data, "launch arguments")
+
+
+def _plain(name: str, text: str) -> Any:
+    try:
+        return parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"launch argument {name} = {text!r}: no value ({error})") from error
 
 
 def _absolute(name_or_path: str) -> str:

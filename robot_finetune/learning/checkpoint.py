@@ -13,13 +13,16 @@ import yaml
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from robot_finetune.config import ConfigError, from_mapping, load_yaml, to_mapping
+from robot_finetune.config import ConfigError, from_mapping, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.data.version_card import CARD, WEIGHTS
+from robot_finetune.data.version_card import CARD, WEIGHTS, read_card_file
+from robot_finetune.files import read_file
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig, QNetwork
 
 FORMAT = 1
+WEIGHTS_LIMIT = 1 << 31
+"""Largest file of weights [bytes]."""
 
 
 class CheckpointError(RuntimeError):
@@ -67,33 +70,30 @@ def load_checkpoint(folder: str | Path, expect_sha256: str = "") -> Checkpoint:
             f"{folder}: no checkpoint there ({CARD} is missing); give the folder that holds {CARD} and {WEIGHTS}"
         )
     try:
-        card = load_yaml(folder / CARD)
-        config = from_mapping(NetworkConfig, card["network"], f"{folder / CARD}: network")
-        version, parent, sha256 = int(card["version"]), int(card["parent"]), str(card["sha256"])
-        weights = (folder / WEIGHTS).read_bytes()
-    except (ConfigError, KeyError, TypeError, ValueError, OSError) as error:
+        card = read_card_file(folder)
+        config = from_mapping(NetworkConfig, card.network, f"{folder / CARD}: network")
+        weights = read_file(folder / WEIGHTS, WEIGHTS_LIMIT)
+    except (ConfigError, OSError) as error:
         raise CheckpointError(
             f"{folder}: unreadable checkpoint ({error}); restore it or use another version"
         ) from error
-    if card.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{folder}: format {card.get('format')!r}, this release reads {FORMAT}; update robot_finetune"
-        )
+    if card.format != FORMAT:
+        raise CheckpointError(f"{folder}: format {card.format}, this release reads {FORMAT}; update robot_finetune")
     digest = hashlib.sha256(weights).hexdigest()
-    for expected, source in ((sha256, CARD), (expect_sha256, "the announcement")):
+    for expected, source in ((card.sha256, CARD), (expect_sha256, "the announcement")):
         if expected and digest != expected:
             raise CheckpointError(
                 f"{folder / WEIGHTS}: sha256 {digest[:12]} is not {expected[:12]} of {source};"
                 " the file is damaged, use another version"
             )
-    network = build_network(config)
     try:
+        network = build_network(config)
         network.load_state_dict(load_tensors(weights))
     except Exception as error:  # safetensors and torch raise many kinds
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{folder / WEIGHTS}: does not fit the network in {CARD} ({reason}); use another version"
         ) from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
         raise CheckpointError(f"{folder / WEIGHTS}: holds weights that are not finite; use another version")
-    return Checkpoint(network.eval(), version, parent, digest, card.get("meta") or {})
+    return Checkpoint(network.eval(), card.version, card.parent, digest, card.meta)

@@ -7,18 +7,20 @@ process killed at any moment goes on where it was; version numbers only go up.
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robot_finetune.config import setting, share_path
+from robot_finetune.config import ConfigError, from_mapping, setting, share_path
 from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.layout import CHECKPOINTS, EPISODES, REPLAY, TRAINER_STATE
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.data.replay_file import unpack
-from robot_finetune.data.replay_storage import CorruptReplay, ReplayError
+from robot_finetune.data.replay_cache import unpacked
+from robot_finetune.data.replay_storage import ReplayError
+from robot_finetune.data.version_card import FineTuned
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.robot.profile import RobotProfile
@@ -57,8 +59,7 @@ class PublishedVersion:
 class Trainer:
     """Fine-tunes the policy in `policy` on the episodes of mode "explore" in `out`/episodes; one thread uses it.
 
-    The base replay is the policy's own, or the shipped one. Raises CheckpointError if the policy or the saved state
-    cannot be used.
+    The base replay is the policy's own, or the shipped one. Raises CheckpointError if the policy cannot be used.
     """
 
     def __init__(
@@ -66,28 +67,33 @@ class Trainer:
     ) -> None:
         self.config = config
         self.loss = self.mean_q = math.nan
-        self.rejected: list[str] = []  # one line for each episode that cannot be learned from
+        self.rejected: list[str] = []  # one line for each file that cannot be used and was passed over
         self._variation = ""
         self._out = out
         self._state = out / TRAINER_STATE / "state.pt"
         self._state.parent.mkdir(parents=True, exist_ok=True)
         base = load_checkpoint(policy)
         size = base.network.config.image_size
-        self.replay = _open_replay(out / TRAINER_STATE / "replay", config.replay_capacity, size)
+        self.replay = self._open_replay(out / TRAINER_STATE / "replay", size)
         self._store = EpisodeStore(out / EPISODES)
         self._grasps = 0
         packed = next(
             (path for path in (policy / REPLAY, share_path("models", "base", REPLAY)) if path.is_file()), None
         )
-        base_replay = unpack(packed) if packed else ReplayBuffer(None, 1, size)
+        base_replay = unpacked(packed, self.rejected.append) if packed else ReplayBuffer(None, 1, size)
         if base_replay.image_size != size:
             raise CheckpointError(
                 f"{packed}: its images have {base_replay.image_size} px, those of the network in {policy} {size}; put "
                 f"the {REPLAY} of that network's pre-training beside it"
             )
         self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
-        if self._state.is_file():
-            self._tuner.load_state(self._state)
+        if self._state.exists():
+            try:
+                self._tuner.load_state(self._state)
+            except CheckpointError as error:
+                self.rejected.append(f"{error}; training starts from the base policy again")
+                base = load_checkpoint(policy)  # the other one may hold half of the state
+                self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
         self.newest = self._newest_sound()
         self._version = self.newest.version if self.newest else base.version
         self._next = max([self._version, *self._folders()]) + 1
@@ -167,28 +173,31 @@ class Trainer:
     def _folders(self) -> dict[int, Path]:
         """The checkpoint folders of this output folder by their number; numbers are never used twice."""
         folders = (self._out / CHECKPOINTS).glob("v[0-9]*")
-        return {int(folder.name[1:]): folder for folder in folders if folder.name[1:].isdigit()}
+        return {int(folder.name[1:]): folder for folder in folders if re.fullmatch("v[0-9]{1,9}", folder.name)}
 
     def _newest_sound(self) -> PublishedVersion | None:
-        """The newest checkpoint that can be used; one that a crash has torn is passed over."""
-        for _, folder in sorted(self._folders().items(), reverse=True):
+        """The newest checkpoint of this trainer; what a crash has torn or comes from elsewhere is passed over."""
+        for number, folder in sorted(self._folders().items(), reverse=True):
             try:
                 found = load_checkpoint(folder)
-            except CheckpointError as error:
+                made = from_mapping(FineTuned, found.meta, f"{folder}: meta", others=True)
+                if found.version != number:
+                    raise ConfigError(f"{folder}: holds version {found.version}; it is passed over")
+            except (CheckpointError, ConfigError) as error:
                 self.rejected.append(str(error))
                 continue
-            variation, grasps, updates = (found.meta[key] for key in ("variation", "grasps", "updates"))
-            return PublishedVersion(found.version, found.parent, folder, found.sha256, variation, grasps, updates)
+            learned = (made.variation, made.grasps, made.updates)
+            return PublishedVersion(found.version, found.parent, folder, found.sha256, *learned)
         return None
 
-
-def _open_replay(folder: Path, capacity: int, image_size: int) -> ReplayBuffer:
-    """The replay of an earlier run, or a new one if that is damaged or of another size: the episodes fill it again."""
-    try:
-        return ReplayBuffer(folder, capacity, image_size)
-    except (CorruptReplay, ReplayError):
-        shutil.rmtree(folder)
-        return ReplayBuffer(folder, capacity, image_size)
+    def _open_replay(self, folder: Path, image_size: int) -> ReplayBuffer:
+        """The replay of an earlier run, or a new one if that is damaged or of another size: the episodes fill it."""
+        try:
+            return ReplayBuffer(folder, self.config.replay_capacity, image_size)
+        except ReplayError as error:
+            self.rejected.append(f"{error} (done)")
+            shutil.rmtree(folder)
+            return ReplayBuffer(folder, self.config.replay_capacity, image_size)
 
 
 def _smooth(past: float, value: float) -> float:

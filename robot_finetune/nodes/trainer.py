@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from robot_finetune.config import policy_folder, setting
+from robot_finetune.data.folder_lock import folder_lock
 from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.learning.checkpoint import CheckpointError
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
@@ -59,6 +61,9 @@ class TrainerNode(ManagedNode):
         self._config = config = read_parameters(self, TrainerParameters)
         policy = policy_folder(config.policy)
         out = Path(config.out).expanduser().absolute()
+        owned = ExitStack()
+        self.at_close(owned.close)
+        owned.enter_context(folder_lock(out, "trainer", f"trainer {self.get_fully_qualified_name()}"))
         self._trainer = Trainer(policy, out, load_robot(config.robot), config.training, config.seed)
         self._resumed = self._trainer.newest
         self._status = TrainerStatus(state=INACTIVE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robot_finetune.config import ConfigError
 from robot_finetune.robot.crop import Crop, square_of
 from robot_finetune.robot.profile import CameraConfig
 
@@ -30,10 +31,15 @@ class CameraModel:
     @staticmethod
     def from_config(config: CameraConfig) -> CameraModel:
         """The camera at config.position that looks at config.target, with the base frame's z (x, if it looks straight
-        up or down) upwards in the image."""
+        up or down) upwards in the image. Raises ConfigError where the two are one point."""
         position = np.array(config.position, np.float64)
         forward = np.array(config.target, np.float64) - position
-        forward /= np.linalg.norm(forward)
+        distance = np.linalg.norm(forward)
+        if not 1e-6 < distance < np.inf:
+            raise ConfigError(
+                f"camera: position = {config.position}, target = {config.target}: allowed are two points apart"
+            )
+        forward /= distance
         right = np.cross(forward, (0.0, 0.0, 1.0))
         if np.linalg.norm(right) < 1e-6:
             right = np.cross(forward, (1.0, 0.0, 0.0))

@@ -80,7 +80,7 @@ def learning(record: SessionRecord) -> str:
     body += (
         "<p class=note>Each dashed line is a swap to a newer version, between two grasps. Ticks above: successes.</p>"
     )
-    losses = [pair for pair in record.metrics.losses if len(pair) == 2]
+    losses = record.metrics.losses
     if len(losses) > 1:
         body += _scrolling(image(plots.loss_over_updates(*zip(*losses, strict=True)), "loss over gradient steps"))
     return _section("While learning", body)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robot_finetune.config import ConfigError
+from robot_finetune.config import ConfigError, from_mapping, load_json, setting
 from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.files import to_json
 
 METRICS_FILE = "metrics.json"
 COMPLETE = "complete"
@@ -17,21 +17,18 @@ COMPLETE = "complete"
 
 @dataclass
 class SessionMetrics:
-    """Times are wall time. grasping_s: spent in `timed_grasps` grasps. losses: pairs of update and loss.
+    """Times are wall time."""
 
-    image: hz, lost, p50_ms, p95_ms of the resting robot. ended: complete, or why the last run ended before.
-    """
-
-    runs: int = 0
-    set_up_s: float = 0.0
-    wall_s: float = 0.0
-    grasping_s: float = 0.0
-    timed_grasps: int = 0
-    image: dict[str, float] = field(default_factory=dict)
-    swap_ms: list[float] = field(default_factory=list)
-    losses: list[list[float]] = field(default_factory=list)
-    restarts: dict[str, int] = field(default_factory=dict)
-    ended: str = ""
+    runs: int = setting(0, "starts of the session", low=0, high=2**31)
+    set_up_s: float = setting(0.0, "until the node graph was up", unit="s", low=0.0)
+    wall_s: float = setting(0.0, "all runs", unit="s", low=0.0)
+    grasping_s: float = setting(0.0, "spent in timed_grasps grasps", unit="s", low=0.0)
+    timed_grasps: int = setting(0, "grasps in grasping_s", low=0, high=2**31)
+    image: dict[str, float] = setting(dict, "hz, lost, p50_ms, p95_ms of the resting robot")
+    swap_ms: list[float] = setting(list, "of each change of the policy's version", unit="ms", low=0.0)
+    losses: list[tuple[float, float]] = setting(list, "pairs of update and loss")
+    restarts: dict[str, int] = setting(dict, "how often each node was started again", low=0)
+    ended: str = setting("", "complete, or why the last run ended before")
 
     @property
     def grasps_per_minute(self) -> float | None:
@@ -40,9 +37,9 @@ class SessionMetrics:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write plain data, atomically. Raises OSError."""
+    """Write plain data, atomically; numbers that are not finite become null. Raises OSError."""
     with atomic_file(path) as stream:
-        stream.write(json.dumps(data, indent=1).encode())
+        stream.write(to_json(data, indent=1).encode())
 
 
 def write_metrics(folder: Path, metrics: SessionMetrics) -> None:
@@ -56,8 +53,6 @@ def read_metrics(folder: Path) -> SessionMetrics:
     if not path.is_file():
         return SessionMetrics()
     try:
-        return SessionMetrics(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error}); remove it to go on without earlier measurements"
-        ) from error
+        return from_mapping(SessionMetrics, load_json(path), str(path))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or remove the file to go on without earlier measurements") from error

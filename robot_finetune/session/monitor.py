@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -48,7 +49,7 @@ class Monitor:
         self.update: ModelUpdate | None = None
         self.grasps: dict[str, Grasp] = {}
         self.swap_ms: list[float] = []
-        self.losses: list[list[float]] = []
+        self.losses: list[tuple[float, float]] = []
         self._heard = time.monotonic()
         self._clients: dict[str, Any] = {}
         self.node.create_subscription(PolicyStatus, "policy_status", self._on_policy, EPISODE)
@@ -111,14 +112,16 @@ class Monitor:
             self._executor.spin()
 
     def _on_policy(self, message: PolicyStatus) -> None:
-        if self.policy is not None and message.policy_version != self.policy.policy_version:
+        swapped = self.policy is not None and message.policy_version != self.policy.policy_version
+        if swapped and math.isfinite(message.swap_ms):
             self.swap_ms.append(float(message.swap_ms))
         self.policy = message
         self._heard = time.monotonic()
 
     def _on_trainer(self, message: TrainerStatus) -> None:
-        if message.updates and (not self.losses or message.updates > self.losses[-1][0]):
-            self.losses.append([message.updates, float(message.loss)])
+        newer = not self.losses or message.updates > self.losses[-1][0]
+        if message.updates and newer and math.isfinite(message.loss):
+            self.losses.append((message.updates, float(message.loss)))
         self.trainer = message
 
     def _on_update(self, message: ModelUpdate) -> None:

@@ -40,7 +40,7 @@ class Grasp:
     @staticmethod
     def of(episode: Episode, path: Path) -> Grasp:
         """The grasp in a logged episode."""
-        times = tuple(float(value) for value in episode.meta.get("decision_ms", ()))
+        times = tuple(time for time in episode.meta.get("decision_ms", ()) if time is not None)
         outcome = episode.outcome
         judged = (outcome.success, outcome.confidence, outcome.contradiction, episode.end_reason)
         return Grasp(episode.episode_id, episode.mode, episode.policy_version, *judged, times, path)

@@ -3,7 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from robot_finetune.config import ConfigError
 from robot_finetune.perception.brightness import STILL_IMAGES, BrightnessWatch
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.perception.image_source import ImageSource
@@ -75,6 +78,32 @@ def test_a_rectified_image_is_the_one_of_the_profiles_pinhole(model, distortion)
 def test_what_is_no_calibration_is_refused(matrix, model, part):
     with pytest.raises(ValueError, match=part):
         Rectification(640, 480, matrix, [0.0] * 5, model, CameraModel.from_config(CameraConfig()))
+
+
+numbers = st.floats(width=32) | st.floats(-2, 2) | st.sampled_from([0.0, 1e300, float("nan"), float("inf"), 320.0])
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(0, 2000),
+    st.integers(0, 2000) | st.just(100_000),
+    st.lists(numbers, min_size=9, max_size=9) | st.just([300.0, 0, 160, 0, 300, 120, 0, 0, 1]),
+    st.lists(numbers, max_size=15),
+    st.sampled_from(["", "plumb_bob", "rational_polynomial", "equidistant", "other"]),
+)
+def test_any_camera_info_is_a_calibration_or_a_value_error(width, height, matrix, distortion, model):
+    target = CameraModel.from_config(CameraConfig(width=32, height=24, focal=30.0))
+    try:
+        rectify = Rectification(width, height, matrix, distortion, model, target)
+    except ValueError as error:
+        assert "camera_info" in str(error) and "\n" not in str(error)
+    else:
+        assert rectify(np.zeros((height, width, 3), np.uint8)).shape == (24, 32, 3)
+
+
+def test_a_camera_that_looks_at_itself_is_refused():
+    with pytest.raises(ConfigError, match="two points apart"):
+        CameraModel.from_config(CameraConfig(position=(0.6, 0.0, 0.5), target=(0.6, 0.0, 0.5)))
 
 
 def test_an_image_of_another_size_than_calibrated_is_refused():

@@ -42,7 +42,7 @@ class Scene:
 unit = st.floats(0, 1)
 scenes = st.builds(
     Scene,
-    name=st.text(max_size=20),
+    name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
     count=st.integers(1, 12),
     floor=st.sampled_from(["plain", "checkerboard"]),
     shadows=st.booleans(),

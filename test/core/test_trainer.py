@@ -1,8 +1,14 @@
 """The trainer loses nothing when it is killed: replay, optimiser and version numbers go on from what is on disk."""
 
+import os
+import re
+import shutil
+
 import numpy as np
 import pytest
+import yaml
 
+from robot_finetune.config import share_path
 from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
@@ -134,3 +140,57 @@ def test_a_base_replay_of_another_image_size_is_refused_before_any_grasp(base, o
     save_checkpoint(base, build_network(NetworkConfig(image_size=96, channels=8, hidden=8), 0), 7, 6, {})
     with pytest.raises(CheckpointError, match=r"replay.bin: its images have 64 px, those of the network in .* 96"):
         Trainer(base, out, RobotProfile(), CONFIG)
+
+
+def card(folder, **changes):
+    path = folder / "model.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+
+
+def newest(out):
+    return sorted((out / "checkpoints").iterdir())[-1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda out: card(newest(out), meta={}), "meta: key 'variation' is missing"),
+        (lambda out: card(newest(out), meta=[1]), "meta"),
+        (lambda out: card(newest(out), network="x"), "network"),
+        (lambda out: card(newest(out), version=float("inf")), "version"),
+        (lambda out: (newest(out) / "model.yaml").write_text("a: " + "[" * 3000), "nested too deeply"),
+        (lambda out: shutil.copytree(share_path("models", "base"), out / "checkpoints" / "v0099"), "v0099: meta"),
+        (lambda out: shutil.copytree(newest(out), out / "checkpoints" / "v0098"), "v0098: holds version 9"),
+        (lambda out: (out / "checkpoints" / "v0097").write_text("no folder"), "v0097: no checkpoint"),
+        (lambda out: (out / "trainer" / "state.pt").write_bytes(b"PK damaged"), "state.pt: cannot resume.*base policy"),
+        (lambda out: (out / "trainer" / "replay" / "episodes.keys").unlink(), "episodes.keys"),
+        (lambda out: (out / "trainer" / "replay" / "replay.json").write_text("[" * 100_000), "replay.json"),
+        (lambda out: spoil(out / "trainer" / "replay" / "counters.npy", b"}", b" "), "counters.npy"),
+        (lambda out: (out / "episodes" / "e9.mcap").mkdir(), "e9.mcap"),
+        (lambda out: os.mkfifo(out / "episodes" / "e9.mcap"), "e9.mcap: cannot be read"),
+        (lambda out: (out / "episodes" / "e9.mcap").symlink_to("/nope"), "e9.mcap"),
+    ],
+)
+def test_what_is_damaged_beside_good_things_is_passed_over_with_one_line(base, out, damage, told):
+    log(out, range(5))
+    train(start(base, out))
+    damage(out)
+    again = start(base, out)
+    (line,) = again.rejected
+    assert re.search(told, line) and "\n" not in line
+    assert again.grasps == again.replay.episodes == 5
+    log(out, range(5, 40))
+    again.collect()
+    numbers = {int(folder.name[1:]) for folder in (out / "checkpoints").iterdir()}
+    assert train(again)[0].version == max(numbers) + 1, "numbers only go up"
+
+
+def spoil(path, old, new):
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+def test_a_folder_that_is_no_version_is_no_matter(base, out):
+    log(out, range(5))
+    (out / "checkpoints" / "v1\u00b2").mkdir(parents=True)
+    trainer = start(base, out)
+    assert not trainer.rejected and train(trainer)[0].version == 8

@@ -94,6 +94,19 @@ def test_a_second_start_announces_the_newest_version_again(start, ros, tmp_path)
     assert (versions[0].version, versions[0].sha256) == (announced.version, announced.sha256)
 
 
+def test_a_second_trainer_of_a_folder_is_refused_by_the_name_of_the_first(start, ros, tmp_path):
+    first, statuses, _ = start()
+    ros.wait_until(lambda: statuses, "the first trainer")
+    second, _, _ = start()
+    assert second.wait() == 1 and "Traceback" not in second.output
+    (line,) = [line for line in second.output.splitlines() if "is in use by" in line]
+    assert f"trainer /trainer (process {first.pid}" in line and first.running
+    first.kill()
+    statuses.clear()
+    start()
+    ros.wait_until(lambda: statuses, "its successor")
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from robot_finetune.files import to_json
 from robot_finetune.stats import Proportion
 
 PAPER = {
@@ -28,7 +28,7 @@ def write_report(result: dict[str, Any], out: Path) -> None:
     """Write `out`.json, .md and .png. result: {made_by, settings, cells}."""
     out.parent.mkdir(parents=True, exist_ok=True)
     text = markdown(result)
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1))
+    out.with_suffix(".json").write_text(to_json(result, indent=1))
     out.with_suffix(".md").write_text(text)
     _plot(result["cells"], out.with_suffix(".png"))
     print(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,8 @@ from typing import Any
 import click
 import numpy as np
 import torch
+
+from robot_finetune.files import to_json
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def timing_command(
         result = run(Timing(quick, time.process_time if cpu_time else time.perf_counter), **chosen)
         if as_json:
             machine = {"cores": cores, "load_before": before, "threads": threads, "clock": clock, "quick": quick}
-            print(json.dumps({**machine, **result}))
+            print(to_json({**machine, **result}))
 
     for option in reversed(own):
         command = option(command)

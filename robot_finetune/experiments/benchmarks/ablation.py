@@ -5,7 +5,6 @@ All learn from the same explorations, in scenes that `adaptation` does not use. 
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from robot_finetune.config import policy_folder
 from robot_finetune.experiments.adaptation import AdaptConfig
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, select, table
 from robot_finetune.experiments.benchmarks.adaptation import Plan, run
+from robot_finetune.files import to_json
 from robot_finetune.learning.augmentation import AugmentationConfig
 from robot_finetune.learning.finetuner import FINE_TUNE_BELLMAN, FineTuneConfig
 
@@ -55,7 +55,7 @@ RECIPES = {
 def write_report(found: dict[str, dict[str, str]], made_by: dict[str, str], out: Path, episodes: int) -> None:
     """As JSON and as a Markdown table. found: {recipe: {variation: success}}."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"made_by": made_by, "recipes": found}, indent=1))
+    out.write_text(to_json({"made_by": made_by, "recipes": found}, indent=1))
     head = ["recipe", *next(iter(found.values()))]
     title = f"Success after fine-tuning on {GRASPS} grasps ({episodes} grasps an evaluation)"
     text = table(title, head, [[name, *row.values()] for name, row in found.items()])
@@ -96,4 +96,4 @@ def command(
         write_report(found, result["made_by"], out, episodes)
         print(name, found[name], flush=True)
     if as_json:
-        print(json.dumps(found))
+        print(to_json(found))

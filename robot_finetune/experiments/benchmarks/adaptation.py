@@ -7,7 +7,6 @@ variations in the folder unseen, on which nothing was tuned. Each kind has a fol
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import platform
@@ -22,7 +21,7 @@ from typing import Any
 import click
 import torch
 
-from robot_finetune.config import SHARE, ConfigError, policy_folder, to_mapping
+from robot_finetune.config import SHARE, ConfigError, load_json, policy_folder, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_oldest
@@ -30,6 +29,7 @@ from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tun
 from robot_finetune.experiments.benchmarks._adaptation_report import write_report
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.lineage import ORDER, lineage
+from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.finetuner import FineTuner
 from robot_finetune.robot.profile import load_robot
@@ -108,7 +108,7 @@ def run(plan: Plan, processes: int) -> dict[str, Any]:
 
 def _claim(plan: Plan) -> None:
     mine = {"policy": load_checkpoint(plan.policy).sha256, "config": to_mapping(plan.config), "episodes": plan.episodes}
-    text, path = json.dumps(mine | {"seeds": [plan.seed, plan.evaluation_seed]}, indent=1), plan.work / "plan.json"
+    text, path = to_json(mine | {"seeds": [plan.seed, plan.evaluation_seed]}, indent=1), plan.work / "plan.json"
     if path.is_file() and path.read_text() != text:
         raise ConfigError(f"{plan.work}: holds results of another policy or other settings; remove it or give --work")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,12 +188,12 @@ def _keep(plan: Plan, job: Job, grasps: int, result: dict[str, Any]) -> None:
     path = plan.path(job, grasps)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as stream:
-        stream.write(json.dumps(asdict(job) | {"variation": job.name, "grasps": grasps} | result).encode())
+        stream.write(to_json(asdict(job) | {"variation": job.name, "grasps": grasps} | result).encode())
 
 
 def collect(plan: Plan) -> dict[str, Any]:
     """All results so far, with what they were made by."""
-    cells = [json.loads(path.read_text()) for path in sorted((plan.work / "cells").glob("*.json"))]
+    cells = [load_json(path) for path in sorted((plan.work / "cells").glob("*.json"))]
     card = load_checkpoint(plan.policy)
     made_by = {"sha256": card.sha256, "commit": _commit(), "machine": _machine()}
     seeds = {"seeds": plan.seeds, "baselines": plan.baselines, "first": plan.seed, "evaluation": plan.evaluation_seed}
@@ -248,7 +248,7 @@ def command(
     result = run(plan, processes)
     write_report(result, out)
     if as_json:
-        print(json.dumps(result))
+        print(to_json(result))
 
 
 def numbers(words: str) -> tuple[int, ...]:

@@ -8,7 +8,6 @@ when the image after lifting is taken.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ import click
 import numpy as np
 
 from robot_finetune.config import SEED_LIMIT, share_path
+from robot_finetune.files import to_json
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, SilentObserver
 from robot_finetune.robot.interfaces import Decision, Frame, Policy
@@ -116,7 +116,7 @@ def command(episodes: int, quick: bool, seed: int, as_json: bool) -> None:
         rows[name] = _print_row(name, part)
     total = _print_row("all", judged)
     if as_json:
-        print(json.dumps({"seed": seed, **total, "variations": rows}))
+        print(to_json({"seed": seed, **total, "variations": rows}))
 
 
 def _print_row(name: str, judged: Sequence[Judged]) -> dict[str, float]:
