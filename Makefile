@@ -1,11 +1,12 @@
-# `make demo` shows everything; VARIATION=, GRASPS=, OUT= or DEMO_ARGS= change it. `make bench BENCH=<name>` runs one benchmark.
+# `make demo` shows everything; VARIATION=, GRASPS=, OUT= or DEMO_ARGS= change it. `make bench BENCH=<name>` runs one benchmark,
+# `make faults KINDS=<names>` the long form of the fault suite.
 VARIATION ?= checkerboard_backing
 GRASPS ?= 200
 OUT ?= sessions/$(shell date +%Y%m%d-%H%M%S)
 DEMO_ARGS ?= --robot sim --variation $(VARIATION) --grasps $(GRASPS) --out $(OUT)
 RUN := scripts/in_env.sh
 
-.PHONY: build demo test lint bench clean
+.PHONY: build demo test faults lint bench clean
 
 build:
 	@scripts/setup.sh
@@ -15,6 +16,10 @@ demo: build
 
 test: lint
 	$(RUN) python -m pytest test/core test/interfaces test/ros test/faults
+
+faults:
+	@scripts/setup.sh --dev
+	$(RUN) python test/faults/suite/run.py $(KINDS)
 
 lint:
 	@scripts/setup.sh --dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,7 @@ LOOK_EVERY = 0.5
 """Wall seconds between two looks at whether to end: a node that waits for messages sometimes sleeps over the signal."""
 
 RCLError: Any = rclpy_implementation.RCLError
+InvalidHandle: Any = rclpy_implementation.InvalidHandle
 
 _failures: list[str] = []
 
@@ -43,15 +45,18 @@ def run_node(
     before it is spun, that are, besides START_ERRORS, reported in one line.
     """
     node: Node | None = None
-    spinning = False
+    executor: SingleThreadedExecutor | None = None
+    ending = threading.Event()
 
     def end() -> None:
+        ending.set()
         _call(node, "halt")
-        rclpy.try_shutdown()
+        if executor is not None:
+            executor.wake()
 
     # Once it spins, an exception that a signal raises would come up in whatever Python code runs, and inside rclpy's
-    # message conversion turn into a RuntimeError: the shutdown ends the spin.
-    with end_signals(end, interrupts=lambda: not spinning):
+    # message conversion turn into a RuntimeError.
+    with end_signals(end, interrupts=lambda: executor is None):
         try:
             rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # arguments that rcl cannot parse
@@ -62,17 +67,16 @@ def run_node(
             start(node)
             executor = SingleThreadedExecutor()
             executor.add_node(node)
-            spinning = True
-            while rclpy.ok():
+            while rclpy.ok() and not ending.is_set():
                 executor.spin_once(timeout_sec=LOOK_EVERY)
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         except (*START_ERRORS, *errors) as error:
             return _report(error)
-        except RCLError as error:
+        except (RCLError, InvalidHandle) as error:
             if node is None:
                 return _report(error)
-            if rclpy.ok():  # not merely a publisher that the shutdown has just invalidated
+            if rclpy.ok():  # not merely what a shutdown in another thread has just invalidated
                 raise
         finally:
             _call(node, "halt")
