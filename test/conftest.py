@@ -22,6 +22,7 @@ from cell_graph import cell  # noqa: F401 - a fixture
 from managed import manage  # noqa: F401 - a fixture
 
 from robot_finetune.ros.environment import executable, node_environment, unused_domain
+from robot_finetune.ros.shared_memory import remove_orphans
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads spin while other processes use the cores
 
@@ -145,6 +146,7 @@ def domain_id() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_environment(domain_id: int) -> None:
+    remove_orphans()  # of a test run that was killed
     os.environ.update(node_environment(domain_id))
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.environment import executable
+from robot_finetune.ros.shared_memory import remove_orphans
 
 HEALTHY = 10.0
 """Wall seconds after which a process counts as well started; one that dies sooner is started again more slowly."""
@@ -118,6 +119,7 @@ class ProcessRunner:
         self.restarts[name] = self.restarts.get(name, 0) + 1
 
     def _spawn(self, spec: NodeSpec) -> subprocess.Popen[bytes]:
+        remove_orphans()  # of nodes that were killed, here or in a run before: /dev/shm is small in a container
         command = [*_end_with_parent(), *node_command(spec)]
         with self._log_path(spec.name).open("ab") as log:
             return subprocess.Popen(
