@@ -64,9 +64,8 @@ def ros() -> Iterator[Check]:
     distribution = os.environ.get("ROS_DISTRO", "")
     sourced = bool(distribution and os.environ.get("AMENT_PREFIX_PATH"))
     if implementation := _rmw_that_is_missing():
-        yield Check(
-            "ros", ERROR, f"ROS 2 does not start with {implementation}", "unset RMW_IMPLEMENTATION, or install it"
-        )
+        found = f"ROS 2 does not start with RMW_IMPLEMENTATION {implementation}"
+        yield Check("ros", ERROR, found, "unset RMW_IMPLEMENTATION, or install it")
         return
     try:
         importlib.import_module("rclpy")

@@ -53,7 +53,8 @@ def allowed():
 
 def used(node, names):
     """The same, as the graph shows it."""
-    for name, kind in itertools.product(names, ("publisher", "subscriber", "service", "client")):
+    there = [name for name in names if name in node.get_node_names()]
+    for name, kind in itertools.product(there, ("publisher", "subscriber", "service", "client")):
         for full, _ in getattr(node, f"get_{kind}_names_and_types_by_node")(name, "/"):
             if full != SIMULATED:
                 yield name, kind, full
