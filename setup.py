@@ -28,5 +28,5 @@ setup(
         "torch",
         "xacro",
     ],
-    entry_points={"console_scripts": ["robot-finetune = robot_finetune.cli:main"]},
+    entry_points={"console_scripts": ["robot-finetune = robot_finetune.needs:command_line"]},
 )

@@ -14,6 +14,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from robot_finetune.graph import bringup
 from robot_finetune.ros.environment import missing_environment
+from robot_finetune.ros.shared_memory import remove_orphans
 
 
 def start(context: LaunchContext) -> list:
@@ -21,6 +22,7 @@ def start(context: LaunchContext) -> list:
     given = context.launch_configurations
     arguments = [argument["name"] for argument in bringup.launch_arguments()]
     options = bringup.parse_options({name: given[name] for name in arguments})
+    remove_orphans()
     missing = missing_environment(os.environ)
     actions = [SetEnvironmentVariable(name, value) for name, value in missing.items()]
     actions += [node(spec) for spec in bringup.node_graph(options)]

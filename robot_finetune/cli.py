@@ -11,13 +11,14 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from robot_finetune import __version__
+from robot_finetune.needs import missing
 
 PROGRAM = "robot-finetune"
 SECTIONS = {
     "On the robot, or the simulated cell behind the same ROS topics": ("setup", "session"),
     "In simulation, without ROS": ("pretrain", "evaluate", "adapt", "lineage", "benchmark"),
     "Afterwards": ("report", "episodes"),
-    "This program": ("completion",),
+    "This computer and this program": ("doctor", "completion"),
 }
 
 
@@ -67,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(f"{error.format_message()} See: {path} --help", 2)
     except (KeyboardInterrupt, click.Abort):
         return 130
+    except ModuleNotFoundError as error:
+        if not (line := missing(error)):
+            raise
+        return _failed(line, 1)
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise

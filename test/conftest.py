@@ -20,6 +20,7 @@ from processes import NodeProcess, TestNode, spawner
 
 from robot_finetune.data.replay_cache import CACHE_FOLDER
 from robot_finetune.ros.environment import node_environment, unused_domain
+from robot_finetune.ros.shared_memory import remove_orphans
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")  # on a busy computer everything takes longer: no property depends on it
@@ -35,6 +36,7 @@ def domain_id() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_environment(domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    remove_orphans()  # of a test run that was killed
     os.environ.update(node_environment(domain_id))
     os.environ[CACHE_FOLDER] = str(tmp_path_factory.mktemp("cache"))  # not the user's
 

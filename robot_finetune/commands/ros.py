@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from robot_finetune.config import ConfigError
+from robot_finetune.needs import missing
 
 
 def require(*modules: str) -> None:
@@ -13,6 +14,4 @@ def require(*modules: str) -> None:
         for module in modules:
             importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{error.name} is not installed: run `make build`, or source the workspace's setup file"
-        ) from error
+        raise ConfigError(missing(error) or f"{error.name} is not installed") from error

@@ -16,9 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot_finetune.data.disk import no_room
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.environment import executable
+from robot_finetune.ros.shared_memory import remove_orphans
 
 HEALTHY = 10.0
 """Wall seconds after which a process counts as well started; one that dies sooner is started again more slowly."""
@@ -47,7 +49,11 @@ class _Process:
 
 
 class ProcessRunner:
-    """The processes of a node graph. restarts: how often each node was started again, where it was."""
+    """The processes of a node graph.
+
+    restarts: how often each node was started again, where it was. refused: what nodes of this package said when they
+    last ended by themselves with an error, by name; one line each.
+    """
 
     def __init__(self, logs: Path, environment: Mapping[str, str], restarted: Callable[[str], None]) -> None:
         """restarted: called with one line when a process is to be started again."""
@@ -56,6 +62,7 @@ class ProcessRunner:
         self._restarted = restarted
         self._processes: dict[str, _Process] = {}
         self.restarts: dict[str, int] = {}
+        self.refused: dict[str, str] = {}
         logs.mkdir(parents=True, exist_ok=True)
 
     def pid(self, name: str) -> int:
@@ -91,7 +98,9 @@ class ProcessRunner:
                 time.sleep(0.02)
 
     def cause(self, name: str) -> str:
-        """The last meaningful line that a node printed."""
+        """The last meaningful line that a node printed; on a full disk, that it is full."""
+        if full := no_room(self._logs):
+            return full
         try:
             lines = self._log_path(name).read_text(errors="replace").splitlines()
         except OSError:
@@ -105,6 +114,8 @@ class ProcessRunner:
         process.quick_deaths = process.quick_deaths + 1 if lived < HEALTHY else 1
         ended = f"{spec.name} {_exit(code)}"
         cause = self.cause(spec.name)
+        if code > 0 and spec.package == PACKAGE:
+            self.refused[spec.name] = f"{ended}: {cause or 'it printed nothing'}"
         if not spec.respawn or process.quick_deaths >= QUICK_DEATHS:
             tried = f" {process.quick_deaths} times in a row" if spec.respawn else ""
             raise NodeDied(f"{ended}{tried}: {cause or 'it printed nothing'} (see {self._log_path(spec.name)})")
@@ -118,6 +129,7 @@ class ProcessRunner:
         self.restarts[name] = self.restarts.get(name, 0) + 1
 
     def _spawn(self, spec: NodeSpec) -> subprocess.Popen[bytes]:
+        remove_orphans()  # of nodes that were killed, here or in a run before: /dev/shm is small in a container
         command = [*_end_with_parent(), *node_command(spec)]
         with self._log_path(spec.name).open("ab") as log:
             return subprocess.Popen(

@@ -13,41 +13,56 @@ from robot_finetune.config import ConfigError, share_path
 PACKAGE = "robot_finetune"
 OLD_DISTRIBUTIONS = ("humble", "iron", "jazzy")
 """Where Fast DDS reads its profiles from the file in FASTRTPS_DEFAULT_PROFILES_FILE; later from FASTDDS_..."""
+LOOPBACK = "fastdds_loopback.xml"
+"""The profile that binds Fast DDS to this computer. It says all of it: the discovery range LOCALHOST of ROS 2 would
+open sockets on the other network cards besides."""
 DOMAINS = range(1, 102)
 """Domains whose ports stay below Linux's ephemeral ones; 0 is everybody's default."""
 
 
-def missing_environment(base: Mapping[str, str]) -> dict[str, str]:
+def missing_environment(base: Mapping[str, str], profile: str = "fastdds_shm.xml") -> dict[str, str]:
     """What any node process needs and the environment `base` does not say.
 
-    Images need the larger shared-memory segment of config/fastdds_shm.xml; numerical libraries keep to one thread a
-    process, since several processes share the computer.
+    Images need the larger shared-memory segment of the Fast DDS profile in config/; numerical libraries keep to one
+    thread a process, since several processes share the computer.
     """
-    library = "FASTRTPS" if base.get("ROS_DISTRO") in OLD_DISTRIBUTIONS else "FASTDDS"
     needed = {
-        f"{library}_DEFAULT_PROFILES_FILE": str(share_path("config", "fastdds_shm.xml")),
+        profiles_variable(base): str(share_path("config", profile)),
         "OMP_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }
     return {name: value for name, value in needed.items() if name not in base}
 
 
+def profiles_variable(base: Mapping[str, str]) -> str:
+    """The variable that names the file with Fast DDS's profiles, in the ROS 2 of the environment `base`."""
+    library = "FASTRTPS" if base.get("ROS_DISTRO") in OLD_DISTRIBUTIONS else "FASTDDS"
+    return f"{library}_DEFAULT_PROFILES_FILE"
+
+
 def node_environment(domain_id: int | None = None) -> dict[str, str]:
-    """This process's environment for nodes that it starts itself: they are found on this computer only.
+    """This process's environment for nodes that it starts itself: other computers neither hear nor reach them.
 
     domain_id: given, it replaces ROS_DOMAIN_ID.
     """
-    environment = {**os.environ, **missing_environment(os.environ)}
-    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    missing = missing_environment(os.environ, LOOPBACK)
+    environment = {**os.environ, **missing}
+    bound = Path(environment[profiles_variable(environment)]).name == LOOPBACK and uses_fast_dds(environment)
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT" if bound else "LOCALHOST")
     if domain_id is not None:
         environment["ROS_DOMAIN_ID"] = str(domain_id)
     return environment
 
 
+def uses_fast_dds(base: Mapping[str, str]) -> bool:
+    """Whether nodes in the environment `base` communicate by Fast DDS, which is ROS 2's default."""
+    return "fastrtps" in base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+
+
 def graph_environment(simulated: bool) -> dict[str, str]:
     """This process's environment for a node graph, always with a ROS_DOMAIN_ID.
 
-    A simulated cell is found on this computer only, in a domain of its own. An arm's drivers are where they are: domain
+    A simulated cell is for this computer only, in a domain of its own. An arm's drivers are where they are: domain
     and discovery range stay what the environment says, ROS 2's defaults if it says nothing.
     """
     if simulated:

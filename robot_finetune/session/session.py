@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from robot_finetune.data.disk import no_room
 from robot_finetune.graph.process_runner import NodeDied, ProcessRunner
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import SIMULATED, load_robot
@@ -99,8 +100,10 @@ class Session:
         self._runner.start(self._specs)
         deadline, told = time.monotonic() + READY_TIMEOUT, time.monotonic()
         while missing := self._missing():
+            for said in self._runner.refused.values():  # started again it would say the same
+                raise SessionError(f"{said} (see {self._logs})")
             if time.monotonic() > deadline:
-                raise SessionError(
+                raise self._failed(
                     f"not ready after {READY_TIMEOUT:.0f} s: no {', no '.join(missing)}; see {self._logs}"
                 )
             if time.monotonic() - told > 10.0:
@@ -131,7 +134,7 @@ class Session:
         limit = time.monotonic() + self._profile.camera.timeout + 10.0
         while not check.observations:
             if time.monotonic() > limit:
-                raise SessionError(
+                raise self._failed(
                     f"no image comes through {topic} and observation: check the camera driver, and "
                     f"{self._logs}/camera.log"
                 )
@@ -176,11 +179,11 @@ class Session:
             metrics.grasping_s, metrics.timed_grasps = seconds + time.monotonic() - begun, timed + done
             if policy is not None:
                 if policy.state == "error":
-                    raise SessionError(f"{policy.message} (logs: {self._logs})")
+                    raise self._failed(f"{policy.message} (logs: {self._logs})")
                 if policy.state == "idle" and done >= count:
                     return
                 if policy.state == "running" and monitor.silence > SILENCE:
-                    raise SessionError(f"policy tells nothing for {SILENCE:.0f} s; see {self._logs}/policy.log")
+                    raise self._failed(f"policy tells nothing for {SILENCE:.0f} s; see {self._logs}/policy.log")
             self._wait(TICK)
 
     def _finish_training(self) -> None:
@@ -223,6 +226,10 @@ class Session:
     @property
     def _logs(self) -> Path:
         return self._folder / LOGS
+
+    def _failed(self, what: str) -> SessionError:
+        """The error that ends the session: a full disk stands behind whatever else goes wrong on it."""
+        return SessionError(no_room(self._folder) or what)
 
     def _wait(self, seconds: float) -> None:
         """Look after everything for a while."""

@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, policy, capsys):
     pytest.importorskip("robot_finetune.msg", reason="the messages are not built")
     (tmp_path / "file").write_text("")
     line = error_line(capsys, "session", "--policy", policy, "--out", tmp_path / "file" / "out")
-    assert "cannot be written (Not a directory); choose another --out" in line
+    assert "cannot be written (Not a directory); choose another folder" in line
 
 
 def test_there_is_nothing_to_resume_in_another_folder(tmp_path, capsys):

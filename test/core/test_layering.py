@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "robot_finetune"
-GROUND = {"__init__": set(), "files": set(), "config": {"files"}, "types": set(), "stats": set()}
+GROUND = {"__init__": set(), "needs": set(), "files": set(), "config": {"files"}, "types": set(), "stats": set()}
 """Modules that every room may import, and what each of them imports of ours."""
 FLOORS = {
     "data": set(),
@@ -29,7 +29,8 @@ FLOORS = {
     "session": {"data", "robot", "sim", "ros", "ros.node", "graph"},
     "report": {"data", "session"},
     "cell_setup": {"data", "robot", "perception", "ros", "ros.node", "graph"},
-    "commands": {"data", "robot", "experiments", "session", "report", "cell_setup"},
+    "doctor": {"data", "robot", "ros"},
+    "commands": {"data", "robot", "experiments", "session", "report", "cell_setup", "doctor"},
     "cli": {"data", "robot", "learning"},
 }
 """Each room, from the lowest floor up, and the rooms below it that it may import. cli.py loads `commands` by name."""

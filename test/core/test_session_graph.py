@@ -72,11 +72,31 @@ def test_the_trainer_runs_until_the_newest_version_is_measured(tmp_path):
 
 
 def test_an_arm_is_met_where_its_drivers_are(monkeypatch):
-    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         monkeypatch.delenv(name, raising=False)
-    assert graph_environment(simulated=False)["ROS_DOMAIN_ID"] == "0"
-    assert "ROS_AUTOMATIC_DISCOVERY_RANGE" not in graph_environment(simulated=False)
-    assert graph_environment(simulated=True)["ROS_DOMAIN_ID"] != "0"
-    assert graph_environment(simulated=True)["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    arm, simulated = graph_environment(simulated=False), graph_environment(simulated=True)
+    assert arm["ROS_DOMAIN_ID"] == "0" and "ROS_AUTOMATIC_DISCOVERY_RANGE" not in arm
+    assert arm["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("config/fastdds_shm.xml")
+    assert simulated["ROS_DOMAIN_ID"] != "0"
+    assert simulated["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("config/fastdds_loopback.xml")
+    assert simulated["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT", "the profile alone says who is met"
     monkeypatch.setenv("ROS_DOMAIN_ID", "7")
     assert {graph_environment(simulated)["ROS_DOMAIN_ID"] for simulated in (True, False)} == {"7"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp"), ("FASTDDS_DEFAULT_PROFILES_FILE", "/somebody/elses.xml")],
+)
+def test_without_our_profile_a_simulated_cell_is_found_on_this_computer_only(monkeypatch, name, value):
+    for variable in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, value)
+    assert graph_environment(simulated=True)["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+def test_ros_2_before_kilted_reads_the_profile_by_its_old_name(monkeypatch):
+    for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    assert graph_environment(simulated=True)["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("fastdds_loopback.xml")

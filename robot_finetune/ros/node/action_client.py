@@ -11,6 +11,7 @@ from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
+from robot_finetune.needs import apt_cure
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.node.waiting import Check, no_check
 
@@ -34,10 +35,7 @@ def interface(module: str, name: str, key: str, package: str = "") -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
-        apt = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
-        raise RobotError(
-            f"{key} needs {package} with {name}: install it (apt: {apt}, or from source), source it, and start again"
-        ) from None
+        raise RobotError(f"{key} needs {package} with {name}: {apt_cure(package)}") from None
 
 
 class SentGoal:

@@ -1,0 +1,96 @@
+"""The packages that this program needs, and what to do where one is missing: one table for nodes, commands and doctor.
+
+Imports the standard library only, so that it works where nothing else is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+PYTHON = {
+    "click": "click",
+    "cv2": "opencv-python-headless",
+    "matplotlib": "matplotlib",
+    "mcap": "mcap",
+    "mcap_ros2": "mcap-ros2-support",
+    "mujoco": "mujoco",
+    "numpy": "numpy",
+    "safetensors": "safetensors",
+    "tensorboard": "tensorboard",
+    "torch": "torch",
+    "xacro": "xacro",
+    "yaml": "PyYAML",
+}
+"""Modules from PyPI, and the names of their distributions; rosdep knows only some of them."""
+ROS = (
+    "action_msgs",
+    "ament_index_python",
+    "builtin_interfaces",
+    "diagnostic_msgs",
+    "geometry_msgs",
+    "lifecycle_msgs",
+    "rcl_interfaces",
+    "rclpy",
+    "rosgraph_msgs",
+    "sensor_msgs",
+    "std_msgs",
+    "std_srvs",
+    "trajectory_msgs",
+    "visualization_msgs",
+)
+"""Modules that come with ROS 2."""
+MESSAGES = "robot_finetune.msg"
+"""The package's own messages, which are generated when it is built."""
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """One line that says which package is missing and how to get it; empty if it is none that we know."""
+    name = error.name or ""
+    root = name.partition(".")[0]
+    if name == MESSAGES or name.startswith(f"{MESSAGES}."):
+        return "the messages are not built: run `make build`, or `colcon build` and source the workspace's setup file"
+    if root in PYTHON:
+        return f"{PYTHON[root]} is not installed for {sys.executable}: {pip_cure()}"
+    if root in ROS:
+        return f"{root} is not installed for {sys.executable}: run `make build`, or source the setup file of ROS 2"
+    return ""
+
+
+def pip_cure() -> str:
+    """How packages from PyPI are installed for this interpreter."""
+    file = requirements()
+    what = f"-r {file}" if file else "robot_finetune's requirements.txt"
+    return f"run `make build`, or `{sys.executable} -m pip install {what}`"
+
+
+def apt_cure(package: str) -> str:
+    """How a ROS 2 package is installed that not every robot needs."""
+    apt = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
+    return f"install it (apt: {apt}, or from source), source it, and start again"
+
+
+def requirements() -> Path | None:
+    """requirements.txt, in the source tree or where the package is installed; None if it is in neither."""
+    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
+    folders = [Path(__file__).parents[1], *(Path(prefix, "share", "robot_finetune") for prefix in prefixes)]
+    return next((folder / "requirements.txt" for folder in folders if (folder / "requirements.txt").is_file()), None)
+
+
+def run(module: str) -> int:
+    """Call main() of a module of this package; returns the exit code. A missing package is one line and code 1."""
+    try:
+        return int(importlib.import_module(f"robot_finetune.{module}").main() or 0)
+    except ModuleNotFoundError as error:
+        line = missing(error)
+        if not line:
+            raise
+        print(f"error: {line}", file=sys.stderr, flush=True)
+        return 1
+
+
+def command_line() -> int:
+    """The console script `robot-finetune`."""
+    return run("cli")

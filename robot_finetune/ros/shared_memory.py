@@ -1,0 +1,84 @@
+"""The shared memory of Fast DDS in /dev/shm: what processes that were killed have left there.
+
+Each segment has a lock file beside it that its owner holds by flock for as long as it lives, and the kernel lets go of
+however it dies. That is Fast DDS's own rule (`fastdds shm clean`); it holds across containers that share the folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+FOLDER = Path("/dev/shm")
+YOUNG = 2.0
+"""Seconds since a lock file was made within which its owner may not hold it yet."""
+_LOCK = re.compile(r"(fastdds_(?:[0-9a-z]{16}|port\d{1,5}))_(el|sl)")
+
+
+def orphans(folder: Path = FOLDER) -> dict[str, int]:
+    """Names of the segments and ports whose owner is dead, and the bytes that each takes."""
+    found = {}
+    for name in _names(folder):
+        with _held(folder, name) as dead:
+            if dead:
+                found[name] = sum(_size(file) for file in _files(folder, name))
+    return found
+
+
+def remove_orphans(folder: Path = FOLDER) -> int:
+    """Remove segments and ports whose owner is dead; returns the bytes that are free again.
+
+    What is in use, belongs to another user, or was not made by Fast DDS stays. Raises nothing.
+    """
+    freed = 0
+    for name in _names(folder):
+        with _held(folder, name) as dead:
+            for file in _files(folder, name) if dead else ():
+                size = _size(file)
+                with suppress(OSError):
+                    file.unlink()
+                    freed += size
+    return freed
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        matches = [_LOCK.fullmatch(name) for name in os.listdir(folder)]
+    except OSError:  # a system without it
+        return []
+    return sorted({match[1] for match in matches if match})
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """All files of a segment or port, the lock files last: while they are there nobody takes the name."""
+    return [folder / file for file in (f"sem.{name}_mutex", name, f"{name}_sl", f"{name}_el")]
+
+
+@contextmanager
+def _held(folder: Path, name: str) -> Iterator[bool]:
+    """Whether nobody held the locks of a segment; while the block runs this process does."""
+    with ExitStack() as stack:
+        try:
+            for lock in (folder / f"{name}_sl", folder / f"{name}_el"):
+                if lock.exists():
+                    stream = stack.enter_context(lock.open("rb"))
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if abs(time.time() - os.fstat(stream.fileno()).st_mtime) < YOUNG:
+                        raise BlockingIOError
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def _size(file: Path) -> int:
+    """Bytes of memory that a file really takes."""
+    try:
+        return file.stat().st_blocks * 512
+    except OSError:
+        return 0
