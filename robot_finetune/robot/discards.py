@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 REASONS, LONGEST = 16, 120
 """Reasons that are told apart, and characters of each; the rest are OTHERS."""
 OTHERS = "other reasons"
+FEW = 3
+"""Fewer discarded episodes than this are never too many."""
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -45,10 +48,10 @@ class Discards:
         return dict(self._counts.most_common())
 
 
-def too_many(counts: dict[str, int], completed: int, share: float) -> str:
+def too_many(counts: Mapping[str, int], completed: int, share: float) -> str:
     """One line with the commonest reason if more than `share` of all episodes were discarded, else ""."""
     lost = sum(counts.values())
-    if not lost or lost <= share * (lost + completed):
+    if lost < FEW or lost <= share * (lost + completed):
         return ""
     reason, count = max(counts.items(), key=lambda item: item[1])
     return (

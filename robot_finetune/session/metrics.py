@@ -19,7 +19,8 @@ COMPLETE = "complete"
 class SessionMetrics:
     """Times are wall time. grasping_s: spent in `timed_grasps` grasps. losses: pairs of update and loss.
 
-    image: hz, lost, p50_ms, p95_ms of the resting robot. ended: complete, or why the last run ended before.
+    image: hz, lost, p50_ms, p95_ms of the resting robot. discarded: episodes by the reason. ended: complete, or why the
+    last run ended before.
     """
 
     runs: int = 0
@@ -31,6 +32,7 @@ class SessionMetrics:
     swap_ms: list[float] = field(default_factory=list)
     losses: list[list[float]] = field(default_factory=list)
     restarts: dict[str, int] = field(default_factory=dict)
+    discarded: dict[str, int] = field(default_factory=dict)
     ended: str = ""
 
     @property
