@@ -88,9 +88,9 @@ class GraspDetectorNode(ManagedNode):
         self._episodes.clear()
 
     def _on_joint_states_of(self, message: JointState, info: Mapping[str, Any]) -> None:
-        self._on_joint_states(message, info.get("publisher_gid"))
+        self._on_joint_states(message, str(info.get("publisher_gid")))
 
-    def _on_joint_states(self, message: JointState, publisher: object = None) -> None:
+    def _on_joint_states(self, message: JointState, publisher: str = "") -> None:
         if self._gripper_joint in message.name and len(message.position):  # else one of efforts or of other joints
             index = list(message.name).index(self._gripper_joint)
             if index >= len(message.position):

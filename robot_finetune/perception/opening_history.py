@@ -43,9 +43,9 @@ class OpeningHistory:
     def __init__(self, gripper: GripperConfig, duration: float) -> None:
         """duration: for which measurements are kept [s]."""
         self._gripper, self._duration = gripper, duration
-        self._tracks: OrderedDict[object, _Track] = OrderedDict()
+        self._tracks: OrderedDict[str, _Track] = OrderedDict()
 
-    def add(self, stamp: float, position: float, publisher: object = "", now: float = 0.0) -> None:
+    def add(self, stamp: float, position: float, publisher: str = "", now: float = 0.0) -> None:
         """Store the gripper joint's position at `stamp` [s]. publisher: who says so. now: wall time [s].
 
         A message that came late is passed over. Raises ValueError for a position that is none.
@@ -78,7 +78,7 @@ class OpeningHistory:
             )
         return openings[-1] if openings else None
 
-    def _track(self, publisher: object, now: float) -> _Track:
+    def _track(self, publisher: str, now: float) -> _Track:
         """The track of `publisher`, last in order; those who have been silent are forgotten."""
         track = self._tracks.setdefault(publisher, _Track())
         track.heard = now

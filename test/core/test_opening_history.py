@@ -85,7 +85,7 @@ def test_memory_is_bounded_and_openings_are_openings(messages):
     history = OpeningHistory(GRIPPER, 120.0)
     for stamp, value, publisher in messages:
         try:
-            history.add(stamp, value, publisher)
+            history.add(stamp, value, str(publisher))
         except ValueError:
             assert not math.isfinite(value)
     assert len(history._tracks) <= opening_history.PUBLISHERS
