@@ -23,7 +23,7 @@ from robot_finetune.ros.node.diagnostics import Health, Level
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
-from robot_finetune.ros.node.qos import EPISODE, SENSOR
+from robot_finetune.ros.node.qos import EPISODE, series
 from robot_finetune.ros.node.stamps import to_seconds
 from robot_finetune.ros.node.waiting import RosClock
 
@@ -31,6 +31,8 @@ IMAGES = ("before", "after_lift", "after_drop")
 PHASES = ("reset", "before", "approach", "lifted", "after_lift", "after_drop")
 FRAMES = 30
 """Camera images that are kept until a phase refers to one of them."""
+STATES = 200
+"""Joint states that wait while the node is busy."""
 OPEN = 16
 """Episodes that are followed at a time; the policy makes one, the others are remains or of somebody else."""
 SETTLED = 64
@@ -80,8 +82,8 @@ class GraspDetectorNode(ManagedNode):
         self._outcomes = self.create_publisher(GraspOutcome, "grasp_outcome", EPISODE)
         self._losses = self.create_publisher(EpisodeLost, "episode_lost", EPISODE)
         listen(self, PolicyStatus, "policy_status", self.while_active(self._on_status), EPISODE)
-        listen(self, JointState, "joint_states", self._on_joint_states_of, SENSOR)
-        listen(self, Image, "image_raw", self._on_image, SENSOR)
+        listen(self, JointState, "joint_states", self._on_joint_states_of, series(STATES))
+        listen(self, Image, "image_raw", self._on_image, series(FRAMES))
 
     def deactivate(self) -> None:
         """Forget the running episode: its next phases are not heard."""

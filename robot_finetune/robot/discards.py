@@ -15,9 +15,9 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def reason_of(message: str) -> str:
-    """The cause in an error's message, without its cure: what stands before the first semicolon, or else colon."""
+    """The cause in an error's message, without its cure: what stands before the first semicolon, or else the last colon."""
     text = " ".join(message.split())
-    cause = text.partition(";")[0] if ";" in text else text.partition(": ")[0]
+    cause = text.partition(";")[0] if ";" in text else (text.rpartition(": ")[0] or text)
     return cause[:LONGEST] or "unknown"
 
 
