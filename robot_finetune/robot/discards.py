@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def reason_of(message: str) -> str:
-    """The cause in an error's message, without its cure: what stands before the first semicolon, or else the last colon."""
+    """The cause in an error's message, without its cure: before the first semicolon, or else before the last colon."""
     text = " ".join(message.split())
     cause = text.partition(";")[0] if ";" in text else (text.rpartition(": ")[0] or text)
     return cause[:LONGEST] or "unknown"
