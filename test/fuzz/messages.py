@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -207,6 +208,15 @@ def hostile(topic: str, seed: int, episode_id: str = "e1") -> Any:
     rng = random.Random(f"{topic} {seed}")
     known = TOPICS[topic]
     return random_message(known.kind, rng) if rng.random() < 0.4 else spoiled(known.sound(episode_id), rng)
+
+
+def damaged(topic: str, seed: int, episode_id: str = "e1") -> bytes:
+    """The bytes of a sound message with some of them changed and perhaps cut off; to be published as they are."""
+    rng = random.Random(f"{topic} {seed}")
+    data = bytearray(serialize_message(TOPICS[topic].sound(episode_id)))
+    for _ in range(3):
+        data[rng.randrange(4, min(len(data), 300))] = rng.randrange(256)
+    return bytes(data[: rng.choice((len(data), rng.randrange(4, len(data))))])
 
 
 def stream(topic: str, seed: int = 0) -> Iterator[Any]:

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from fuzz.messages import PROFILE, TOPICS, hostile
+from fuzz.messages import PROFILE, TOPICS, damaged, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +80,7 @@ def bombard(ros, topics, count, condition=lambda: True):
     for number in range(count):
         for topic, publisher in publishers.items():
             publisher.publish(hostile(topic, number, f"e{number % 50}"))
+            publisher.publish(damaged(topic, number, f"e{number % 50}"))
         time.sleep(0.005)
         ros.wait_until(condition, "the node")
     for publisher in publishers.values():
