@@ -7,5 +7,6 @@ import os
 from pkgutil import extend_path
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported, wherever that is
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))  # a small file may hold an image that fills the memory
 __path__ = extend_path(__path__, __name__)
 __version__ = "0.1.0"

@@ -6,6 +6,7 @@ with the tool pointing straight down. Actions are normalised to [-1, 1] in the o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,11 @@ ACTION_SIZE = 8
 TRANSLATION = slice(0, 3)
 ROTATION = slice(3, 5)
 OPEN, CLOSE, TERMINATE = 5, 6, 7
+MODES = ("explore", "evaluate", "scripted")
+MOST_STEPS = 100
+"""Decisions that an episode has at most."""
+LARGEST_IMAGE = 1024
+"""Largest edge of an observation [px]."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +100,22 @@ class Step:
 
 @dataclass(frozen=True)
 class GraspOutcome:
-    """Judgement of one grasp. confidence: 0.5 (a guess) to 1. evidence: named measurements behind it."""
+    """Judgement of one grasp. confidence: 0.5 (a guess) to 1. evidence: named measurements behind it.
+
+    Raises ValueError for what is no judgement: a confidence that is none, evidence that is not finite.
+    """
 
     success: bool
     confidence: float = 1.0
     contradiction: bool = False
     evidence: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.confidence <= 1.0:  # nor is NaN
+            raise ValueError(f"a judgement with confidence {self.confidence}: allowed is 0 to 1")
+        unsound = [name for name, value in self.evidence.items() if not math.isfinite(value)]
+        if unsound:
+            raise ValueError(f"a judgement by evidence that is not finite: {', '.join(unsound)[:200]}")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from robot_finetune.types import Observation
 HISTORY = 10
 """Versions that can be gone back through."""
 
+_Placed = tuple[Checkpoint, Path | None]
+"""A version, and the folder in which its own lies beside those of its trainer's other versions."""
+
 
 class SwitchingPolicy:
     """Implements `Policy` by a `QPolicy` whose version changes only in `begin_episode`.
@@ -28,9 +31,9 @@ class SwitchingPolicy:
         self.decision_ms = 0.0
         self._policy = policy
         self._lock = threading.Lock()
-        self._history = [policy.checkpoint]
-        self._offered: Checkpoint | None = None
-        self._rolled_back: set[int] = set()
+        self._history: list[_Placed] = [(policy.checkpoint, None)]
+        self._offered: _Placed | None = None
+        self._rolled_back: set[tuple[Path | None, int]] = set()
 
     @property
     def version(self) -> int:
@@ -45,23 +48,45 @@ class SwitchingPolicy:
     def offer(self, folder: str | Path, version: int, sha256: str = "") -> bool:
         """Load, verify and probe an announced version. Returns False if it is not newer than what there is.
 
-        Raises CheckpointError if it must not be used; what acts is untouched.
+        Versions are newer or older only among those of one trainer, whose folders lie side by side: one from elsewhere
+        does not stand in the way of the next. Raises CheckpointError if it must not be used; what acts is untouched.
         """
+        place = Path(folder).parent
         with self._lock:
-            newest = self._offered or self._history[-1]
-            if version in self._rolled_back:
+            newest, of_newest = self._offered or self._history[-1]
+            if (place, version) in self._rolled_back:
                 raise CheckpointError(f"version {version} was rolled back and is not taken again; train on")
-        if version <= newest.version:
+        if version <= newest.version and of_newest in (None, place):
             return False
-        checkpoint = load_checkpoint(folder, sha256)
-        if checkpoint.version != version:
-            raise CheckpointError(
-                f"{folder}: holds version {checkpoint.version}, {version} was announced; use another version"
-            )
-        probe(checkpoint, self._policy.profile)
+        checkpoint = self._load(folder, version, sha256)
         with self._lock:
-            self._offered = checkpoint
+            self._offered = checkpoint, place
         return True
+
+    def _load(self, folder: str | Path, version: int, sha256: str) -> Checkpoint:
+        """The sound checkpoint in a folder, if the policy can act by it. Raises CheckpointError."""
+        try:
+            checkpoint = load_checkpoint(folder, sha256)
+            there, acting = checkpoint.network.config, self._policy.checkpoint.network.config
+            if checkpoint.version != version:
+                raise CheckpointError(
+                    f"{folder}: holds version {checkpoint.version}, {version} was announced; use another version"
+                )
+            for key in ("image_size", "max_steps"):
+                if getattr(there, key) != getattr(acting, key):
+                    raise CheckpointError(
+                        f"{folder}: its network has {key} {getattr(there, key)}, the policy runs with "
+                        f"{getattr(acting, key)}; restart the policy with it, or use another version"
+                    )
+            probe(checkpoint, self._policy.profile)
+        except CheckpointError:
+            raise
+        except Exception as error:  # a card or weights that are not what they should be make nearly anything fail
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(
+                f"{folder}: cannot be used ({type(error).__name__}: {reason}); use another version"
+            ) from error
+        return checkpoint
 
     def rollback(self) -> int:
         """Go back to the version before the present one at the next episode, and never take the present one again.
@@ -72,11 +97,12 @@ class SwitchingPolicy:
         with self._lock:
             if len(self._history) < 2:
                 raise CheckpointError(
-                    f"version {self._history[-1].version} is the first of this run: there is none to go back to"
+                    f"version {self._history[-1][0].version} is the first of this run: there is none to go back to"
                 )
-            self._rolled_back.add(self._history.pop().version)
+            checkpoint, place = self._history.pop()
+            self._rolled_back.add((place, checkpoint.version))
             self._offered = None
-            return self._history[-1].version
+            return self._history[-1][0].version
 
     def begin_episode(self, mode: str) -> None:
         """Change the version if there is reason to."""
@@ -84,7 +110,7 @@ class SwitchingPolicy:
             if self.accept_updates and self._offered is not None:
                 self._history = [*self._history, self._offered][-HISTORY:]
                 self._offered = None
-            newest = self._history[-1]
+            newest, _ = self._history[-1]
         if newest is not self._policy.checkpoint:
             self._policy.swap(newest)
         self._policy.begin_episode(mode)

@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from robot_finetune.config import setting
 from robot_finetune.perception.brightness import BrightnessWatch
 from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.perception.frame_watch import blank
 from robot_finetune.perception.image_source import SourceReader
 from robot_finetune.perception.rectification import Rectification
 from robot_finetune.robot.preprocess import preprocess
@@ -26,6 +27,7 @@ from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.image_statistics import ImageStatistics
 from robot_finetune.ros.images import camera_info, compressed_to_rgb, image_to_rgb, numpy_to_image
 from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
 from robot_finetune.ros.node.qos import SENSOR
@@ -71,14 +73,14 @@ class CameraNode(ManagedNode):
             compressed = self._camera.transport == "compressed"
             kind, self._decode = (CompressedImage, compressed_to_rgb) if compressed else (Image, image_to_rgb)
             on_image = self.while_active(self._on_image)
-            self._topic = self.create_subscription(kind, "image_raw", on_image, SENSOR).topic_name
+            self._topic = listen(self, kind, "image_raw", on_image, SENSOR).topic_name
             if self._camera.rectify:
-                self._info_topic = self.create_subscription(CameraInfo, "camera_info", self._on_info, SENSOR).topic_name
+                self._info_topic = listen(self, CameraInfo, "camera_info", self._on_info, SENSOR).topic_name
 
     def activate(self) -> None:
         self._statistics = ImageStatistics()
         self._brightness = BrightnessWatch(self._config.brightness_tolerance)
-        self._error = ""
+        self._error = self._blank = ""
         if self._camera.source:
             self._reader = SourceReader(self._camera, self.while_active(self._on_source))
 
@@ -99,6 +101,7 @@ class CameraNode(ManagedNode):
             self._calibration = message
         except ValueError as error:
             self._error = f"{self._info_topic}: {error}"
+            raise
 
     def _on_image(self, message: Any, info: Mapping[str, Any]) -> None:
         if self._camera.rectify and self._rectification is None:
@@ -109,7 +112,7 @@ class CameraNode(ManagedNode):
             self._show(self._rectification(image) if self._rectification else image, message.header)
         except ValueError as error:
             self._error = f"{self._topic}: {error}"
-            return
+            raise
         self._error = ""
         self._statistics.add(info)
 
@@ -133,11 +136,12 @@ class CameraNode(ManagedNode):
             self._images.publish(numpy_to_image(image, "rgb8", header.stamp, header.frame_id))
         self._observations.publish(numpy_to_image(seen, "rgb8", header.stamp, header.frame_id))
         self._brightness.add(seen)
+        self._blank = blank(seen)
 
     def health(self) -> Health:
         with self._lock:
             values = self._statistics.values()
-        error = (self._reader.error if self._reader else "") or self._error or self._silence()
+        error = (self._reader.error if self._reader else "") or self._error or self._silence() or self._blank
         if error:
             return Health(Level.ERROR, error, values)
         if self._brightness.complaint:

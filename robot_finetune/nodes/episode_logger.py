@@ -9,25 +9,29 @@ from __future__ import annotations
 import queue
 import shutil
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from robot_finetune.config import setting
 from robot_finetune.data.episode_log import SUFFIX, EpisodeLogError, episode_path, remove_leftovers, write_episode
 from robot_finetune.data.layout import EPISODES
-from robot_finetune.msg import EpisodeSummary, GraspOutcome, PolicyStep
+from robot_finetune.data.open_episodes import OpenEpisode, OpenEpisodes
+from robot_finetune.msg import EpisodeLost, EpisodeSummary, GraspOutcome, PolicyStatus, PolicyStep
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.ros.conversions import message_to_outcome, message_to_step
+from robot_finetune.ros.checked import finite, plain_text
+from robot_finetune.ros.conversions import check_context, message_to_outcome, message_to_step
 from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
 from robot_finetune.ros.node.qos import EPISODE, STEP
-from robot_finetune.types import Episode
+from robot_finetune.ros.node.spin import until_shutdown
+from robot_finetune.types import Episode, Step
+from robot_finetune.types import GraspOutcome as Outcome
 
-OPEN_EPISODES = 32
-"""Episodes without all of their messages that are kept; discarded ones never get an outcome."""
+WAITING = 64
+"""Complete episodes that wait for the disk; more stay open."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,33 @@ class EpisodeLoggerParameters:
     )
 
 
-@dataclass
-class _Collected:
-    """What has arrived of one episode."""
+@dataclass(frozen=True)
+class _Heard:
+    """A step and what belongs to it in the episode's file."""
 
-    steps: dict[int, PolicyStep] = field(default_factory=dict)
-    outcome: GraspOutcome | None = None
+    step: Step
+    decision_ms: float
+    frame_id: str
+    camera_frame_id: str
 
-    @property
-    def complete(self) -> bool:
-        return self.outcome is not None and len(self.steps) >= self.outcome.steps
+    @staticmethod
+    def of(message: PolicyStep) -> _Heard:
+        """Raises ValueError for a message that cannot be logged."""
+        check_context(message)
+        (decision_ms,) = finite([message.decision_ms], "decision_ms", 0.0, 1e9, 1)
+        frames = (message.header.frame_id, message.observation.header.frame_id)
+        return _Heard(message_to_step(message), float(decision_ms), *(plain_text(name, "frame_id") for name in frames))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A judgement and the message that it came in."""
+
+    message: GraspOutcome
+    outcome: Outcome
+
+
+_Open = OpenEpisode[_Heard, _Judged]
 
 
 class EpisodeLoggerNode(ManagedNode):
@@ -68,13 +89,16 @@ class EpisodeLoggerNode(ManagedNode):
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._folder)
         self._total = len(list(self._folder.glob(f"*{SUFFIX}")))
-        self._open: OrderedDict[str, _Collected] = OrderedDict()
-        self._complete: queue.Queue[_Collected | None] = queue.Queue()
+        self._open: OpenEpisodes[_Heard, _Judged] = OpenEpisodes()
+        self._ready: queue.Queue[_Open | None] = queue.Queue()
+        self._lost = 0
         self._closing = threading.Event()
         self._error = ""
         self._summaries = self.create_publisher(EpisodeSummary, "episode_summary", EPISODE)
-        self.create_subscription(PolicyStep, "policy_step", self._on_step, STEP)
-        self.create_subscription(GraspOutcome, "grasp_outcome", self._on_outcome, EPISODE)
+        self._losses = self.create_publisher(EpisodeLost, "episode_lost", EPISODE)
+        listen(self, PolicyStatus, "policy_status", self._on_status, EPISODE)
+        listen(self, PolicyStep, "policy_step", self._on_step, STEP)
+        listen(self, GraspOutcome, "grasp_outcome", self._on_outcome, EPISODE)
         self.start_thread(self._write, self._end_writing)
         self.get_logger().info(f"{self._total} episodes in {self._folder}")
 
@@ -85,46 +109,68 @@ class EpisodeLoggerNode(ManagedNode):
         """Write what is complete, unless the disk refuses it."""
         self._hand_over()
         self._closing.set()
-        self._complete.put(None)
+        self._ready.put(None)
+
+    def _on_status(self, message: PolicyStatus) -> None:
+        if not message.episode_id:
+            return
+        if message.phase == "discarded":
+            self._open.forget(message.episode_id)
+        else:
+            self._open.announce(message.episode_id)
 
     def _on_step(self, message: PolicyStep) -> None:
-        self._collected(message.episode_id).steps[message.step] = message
-        if self.active:
-            self._hand_over()
+        try:
+            heard = _Heard.of(message)
+        except ValueError as error:
+            self._open.refuse(message.episode_id, f"step {message.step} cannot be used, {error}")
+            raise
+        self._open.add_step(message.episode_id, message.step, heard, heard.step.observation.image.nbytes)
+        self._hand_over_while_active()
 
     def _on_outcome(self, message: GraspOutcome) -> None:
-        self._collected(message.episode_id).outcome = message
+        check_context(message)
+        episode_path(self._folder, message.episode_id)
+        judged = _Judged(message, message_to_outcome(message))
+        self._open.add_outcome(message.episode_id, judged, message.steps)
+        self._hand_over_while_active()
+
+    def _hand_over_while_active(self) -> None:
         if self.active:
             self._hand_over()
-
-    def _collected(self, episode_id: str) -> _Collected:
-        collected = self._open.setdefault(episode_id, _Collected())
-        while len(self._open) > OPEN_EPISODES:
-            lost_id, lost = self._open.popitem(last=False)
-            if lost.outcome is not None and not episode_path(self._folder, lost_id).is_file():
-                there = f"{len(lost.steps)} of {lost.outcome.steps} steps"
-                self.get_logger().error(
-                    f"episode {lost_id} is not logged: only {there} arrived; run the logger from the start"
-                )
-        return collected
 
     def _hand_over(self) -> None:
         """Give the writer what is complete."""
-        for episode_id in [episode_id for episode_id, collected in self._open.items() if collected.complete]:
-            self._complete.put(self._open.pop(episode_id))
+        for episode in self._open.take(WAITING - self._ready.qsize()):
+            self._ready.put(episode)
+        while self._open.lost:
+            lost = self._open.lost.pop(0)
+            if not episode_path(self._folder, lost.episode_id).is_file():
+                there = f"only {len(lost.steps)} of {lost.wanted} steps arrived"
+                self._give_up(lost.episode_id, f"{there}; run the logger from the start")
 
     def _write(self) -> None:
-        while (collected := self._complete.get()) is not None:
-            assert collected.outcome is not None
-            outcome = collected.outcome
+        while (ready := self._ready.get()) is not None:
+            assert ready.outcome is not None
+            if not ready.complete:
+                self._give_up(ready.episode_id, ready.refused)
+                continue
             try:
-                path = self._write_until_done(self._episode(collected))
+                path = self._write_until_done(self._episode(ready))
             except (EpisodeLogError, ValueError) as error:
-                self._error = f"episode {outcome.episode_id} is not logged: {error}"
-                self.get_logger().error(self._error)
+                self._give_up(ready.episode_id, str(error))
                 continue
             if path is not None:
-                self._publish(outcome, path)
+                self._publish(ready.outcome.message, path)
+
+    def _give_up(self, episode_id: str, why: str) -> None:
+        self._lost += 1
+        self._error = f"episode {episode_id} is not logged: {why}"
+        self.get_logger().error(self._error)
+        lost = EpisodeLost(episode_id=episode_id, reason=f"not logged: {why}")
+        lost.header.stamp = self.get_clock().now().to_msg()
+        with until_shutdown():
+            self._losses.publish(lost)
 
     def _write_until_done(self, episode: Episode) -> Path | None:
         """Write; while the disk is full, keep the episode and try again. None if the process ends before."""
@@ -145,19 +191,18 @@ class EpisodeLoggerNode(ManagedNode):
                 if self._closing.wait(self._config.retry_period):
                     return None
 
-    def _episode(self, collected: _Collected) -> Episode:
-        outcome = collected.outcome
-        assert outcome is not None
-        messages = [collected.steps[index] for index in sorted(collected.steps)]
-        meta = {"decision_ms": [message.decision_ms for message in messages]}
-        if messages:
-            first = messages[0]
-            meta |= {"joint_names": self._joints, "frame_id": first.header.frame_id}
-            meta |= {"camera_frame_id": first.observation.header.frame_id}
-        steps = tuple(message_to_step(message) for message in messages)
-        stamp = steps[0].observation.stamp if steps else 0.0
-        context = (outcome.variation, outcome.mode, outcome.end_reason)
-        return Episode(outcome.episode_id, steps, message_to_outcome(outcome), *context, stamp, meta)
+    def _episode(self, ready: _Open) -> Episode:
+        assert ready.outcome is not None
+        message, heard = ready.outcome.message, [ready.steps[index] for index in sorted(ready.steps)]
+        meta = {
+            "decision_ms": [step.decision_ms for step in heard],
+            "joint_names": self._joints,
+            "frame_id": heard[0].frame_id,
+            "camera_frame_id": heard[0].camera_frame_id,
+        }
+        steps = tuple(step.step for step in heard)
+        context = (message.variation, message.mode, message.end_reason, steps[0].observation.stamp, meta)
+        return Episode(ready.episode_id, steps, ready.outcome.outcome, *context)
 
     def _publish(self, outcome: GraspOutcome, path: Path) -> None:
         names = (
@@ -176,7 +221,7 @@ class EpisodeLoggerNode(ManagedNode):
         self._summaries.publish(summary)
 
     def health(self) -> Health:
-        values = {"episodes": self._total, "waiting": self._complete.qsize(), "folder": self._folder}
+        values = {"episodes": self._total, "waiting": self._ready.qsize(), "lost": self._lost, "folder": self._folder}
         values["free_gb"] = f"{shutil.disk_usage(self._folder).free / 1e9:.1f}"
         return Health(Level.ERROR if self._error else Level.OK, self._error or "ok", values)
 

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sensor_msgs.msg import Image, JointState
 
 from robot_finetune.config import setting
-from robot_finetune.msg import GraspOutcome, PolicyStatus
+from robot_finetune.msg import EpisodeLost, GraspOutcome, PolicyStatus
 from robot_finetune.perception.frame_buffer import FrameBuffer
 from robot_finetune.perception.grasp_success import GraspDetector, GraspDetectorConfig
+from robot_finetune.perception.opening_history import OpeningHistory
 from robot_finetune.robot.interfaces import Frame, GraspEvidence, RobotError
-from robot_finetune.robot.profile import GripperConfig, load_robot
-from robot_finetune.ros.conversions import outcome_to_message
+from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.conversions import check_context, outcome_to_message
 from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
-from robot_finetune.ros.node.qos import EPISODE, SENSOR
+from robot_finetune.ros.node.qos import EPISODE, series
 from robot_finetune.ros.node.stamps import to_seconds
+from robot_finetune.ros.node.waiting import RosClock
 
 IMAGES = ("before", "after_lift", "after_drop")
+PHASES = ("reset", "before", "approach", "lifted", "after_lift", "after_drop")
 FRAMES = 30
 """Camera images that are kept until a phase refers to one of them."""
-JUDGED = 64
-"""Episodes that are remembered as judged: a restarted policy repeats its last phases."""
+STATES = 200
+"""Joint states that wait while the node is busy."""
+OPEN = 16
+"""Episodes that are followed at a time; the policy makes one, the others are remains or of somebody else."""
+SETTLED = 64
+"""Episodes that are remembered as judged or refused: a restarted policy repeats its last phases."""
+AHEAD = 5.0
+"""Stamps this far [s] ahead of the node's own clock are none, where that clock is not simulated."""
 
 
 @dataclass(frozen=True)
@@ -38,33 +49,6 @@ class GraspDetectorParameters:
     history: float = setting(120.0, "joint states that are kept", unit="s", low=1.0, high=3600.0)
     patience: int = setting(5, "newer images after which an awaited one counts as lost", low=1, high=100)
     detector: GraspDetectorConfig = setting(GraspDetectorConfig)
-
-
-class OpeningHistory:
-    """The gripper's opening, 0 closed to 1 open, at the times of the joint states."""
-
-    def __init__(self, gripper: GripperConfig, duration: float) -> None:
-        self._gripper, self._duration = gripper, duration
-        self._stamps: deque[float] = deque()
-        self._openings: deque[float] = deque()
-
-    def add(self, stamp: float, position: float) -> None:
-        """Store the gripper joint's position at `stamp` [s]; a clock that was set back forgets all before."""
-        if self._stamps and stamp < self._stamps[-1]:
-            self._stamps.clear()
-            self._openings.clear()
-        stroke = self._gripper.open_position - self._gripper.closed_position
-        self._stamps.append(stamp)
-        self._openings.append(min(max((position - self._gripper.closed_position) / stroke, 0.0), 1.0))
-        while self._stamps[0] < stamp - self._duration:
-            self._stamps.popleft()
-            self._openings.popleft()
-
-    def at(self, stamp: float) -> float | None:
-        """The opening at `stamp`: the first measured since, else the last; None before the first measurement."""
-        if not self._stamps or stamp < self._stamps[0]:
-            return None
-        return self._openings[min(bisect_left(self._stamps, stamp), len(self._stamps) - 1)]
 
 
 @dataclass
@@ -90,31 +74,42 @@ class GraspDetectorNode(ManagedNode):
         self._openings = OpeningHistory(profile.gripper, self._config.history)
         self._frames = FrameBuffer(FRAMES)
         self._episodes: dict[str, _Episode] = {}
-        self._judged: deque[str] = deque(maxlen=JUDGED)
-        self._contradictions = self._successes = self._count = 0
+        self._settled: deque[str] = deque(maxlen=SETTLED)
+        self._contradictions = self._successes = self._count = self._refused = 0
+        self._robot_clock = RosClock(self)
         self._received = {"images": 0, "joint_states": 0}
-        self._error = ""
+        self._error = self._image_error = ""
         self._outcomes = self.create_publisher(GraspOutcome, "grasp_outcome", EPISODE)
-        self.create_subscription(PolicyStatus, "policy_status", self.while_active(self._on_status), EPISODE)
-        self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
-        self.create_subscription(Image, "image_raw", self._on_image, SENSOR)
+        self._losses = self.create_publisher(EpisodeLost, "episode_lost", EPISODE)
+        listen(self, PolicyStatus, "policy_status", self.while_active(self._on_status), EPISODE)
+        listen(self, JointState, "joint_states", self._on_joint_states_of, series(STATES))
+        listen(self, Image, "image_raw", self._on_image, series(FRAMES))
 
     def deactivate(self) -> None:
         """Forget the running episode: its next phases are not heard."""
         self._episodes.clear()
 
-    def _on_joint_states(self, message: JointState) -> None:
-        if self._gripper_joint in message.name:
-            position = message.position[list(message.name).index(self._gripper_joint)]
-            self._openings.add(to_seconds(message.header.stamp), position)
+    def _on_joint_states_of(self, message: JointState, info: Mapping[str, Any]) -> None:
+        self._on_joint_states(message, str(info.get("publisher_gid")))
+
+    def _on_joint_states(self, message: JointState, publisher: str = "") -> None:
+        if self._gripper_joint in message.name and len(message.position):  # else one of efforts or of other joints
+            index = list(message.name).index(self._gripper_joint)
+            if index >= len(message.position):
+                raise ValueError(f"{len(message.name)} names and {len(message.position)} positions")
+            stamp = self._stamp(message) or self._robot_clock.now()  # of a publisher that does not stamp: of now
+            self._openings.add(stamp, message.position[index], publisher, time.monotonic())
         self._received["joint_states"] += 1
 
     def _on_image(self, message: Image) -> None:
         try:
-            frame = Frame(image_to_rgb(message), to_seconds(message.header.stamp))
-        except ValueError as error:
-            self._error = str(error)
-            return
+            frame = Frame(image_to_rgb(message), self._stamp(message))
+            self._detect.check_image(frame.image)
+        except (ValueError, RobotError) as error:
+            self._image_error = str(error)
+            self._give_up_waiting(str(error))
+            raise
+        self._image_error = ""
         newest = self._frames.latest()
         if newest is not None and frame.stamp < newest.stamp:
             self._frames.clear()
@@ -122,22 +117,36 @@ class GraspDetectorNode(ManagedNode):
         self._received["images"] += 1
         self._look()
 
+    def _stamp(self, message: Any) -> float:
+        """Time of a message [s]. Raises ValueError for one that has not come yet."""
+        stamp, now = to_seconds(message.header.stamp), self._robot_clock.now()
+        if not self._robot_clock.simulated and stamp > now + AHEAD:
+            raise ValueError(f"stamped {stamp - now:.1f} s ahead of the clock of this node: synchronise the clocks")
+        return stamp
+
     def _on_status(self, message: PolicyStatus) -> None:
-        if not message.episode_id or message.episode_id in self._judged:
+        if not message.episode_id or message.episode_id in self._settled:
             return
+        check_context(message)
         if message.phase in ("done", "discarded"):
             self._episodes.pop(message.episode_id, None)
             return
         if message.phase in ("reset", "before") and message.episode_id not in self._episodes:
-            self._episodes = {message.episode_id: _Episode()}
+            self._begin(message.episode_id)
         episode = self._episodes.get(message.episode_id)
-        if episode is None or message.phase in episode.entered:
+        if episode is None or message.phase in episode.entered or message.phase not in PHASES:
             return
         episode.entered[message.phase] = to_seconds(message.header.stamp)
         if message.phase in IMAGES:
             episode.wanted[message.phase] = to_seconds(message.image_stamp)
         episode.last = message
         self._look()
+
+    def _begin(self, episode_id: str) -> None:
+        """Follow an episode; where there are too many, the one that came least far goes, the oldest of those."""
+        while len(self._episodes) >= OPEN:
+            del self._episodes[min(self._episodes, key=lambda known: len(self._episodes[known].entered))]
+        self._episodes[episode_id] = _Episode()
 
     def _look(self) -> None:
         """Take the images that the phases refer to; judge what is complete."""
@@ -150,24 +159,18 @@ class GraspDetectorNode(ManagedNode):
                 self._judge(episode_id, episode)
 
     def _judge(self, episode_id: str, episode: _Episode) -> None:
-        del self._episodes[episode_id]
         status = episode.last
-        closed = self._openings.at(episode.entered.get("lifted", -1.0))
-        lifted = self._openings.at(episode.entered.get("after_lift", -1.0))
-        if status is None or closed is None or lifted is None:
-            self._error = f"episode {episode_id} is not judged: no joint state of {self._gripper_joint} at its grasp"
-            self.get_logger().warning(f"{self._error}; is joint_states published?")
-            return
+        assert status is not None
         for phase in [phase for phase in IMAGES if episode.frames.get(phase) is None]:
             self.get_logger().warning(f"episode {episode_id}: the image {phase} was lost; it is judged without")
         try:
+            closed, lifted = (self._opening(episode, phase) for phase in ("lifted", "after_lift"))
             outcome = self._detect(GraspEvidence(closed, lifted, **{p: episode.frames.get(p) for p in IMAGES}))
-        except RobotError as error:
-            self._error = f"episode {episode_id} is not judged: {error}"
-            self.get_logger().error(self._error)
+        except (RobotError, ValueError) as error:
+            self._refuse(episode_id, str(error))
             return
         self._error = ""
-        self._judged.append(episode_id)
+        self._settle(episode_id)
         self._count += 1
         self._successes += outcome.success
         self._contradictions += outcome.contradiction
@@ -175,10 +178,41 @@ class GraspDetectorNode(ManagedNode):
         context = {name: getattr(status, name) for name in names}
         self._outcomes.publish(outcome_to_message(outcome, status.header.stamp, **context))
 
+    def _opening(self, episode: _Episode, phase: str) -> float:
+        """The gripper's opening when the arm entered a phase. Raises RobotError if it is not known."""
+        opening = self._openings.at(episode.entered[phase]) if phase in episode.entered else None
+        if opening is None:
+            raise RobotError(f"no joint state of {self._gripper_joint} at its grasp; is joint_states published?")
+        return opening
+
+    def _give_up_waiting(self, why: str) -> None:
+        """An image that cannot be used may be the one that is waited for: say so, for the policy waits as well."""
+        waiting = [name for name, episode in self._episodes.items() if "after_drop" in episode.wanted]
+        for episode_id in waiting:
+            self._refuse(episode_id, why)
+
+    def _refuse(self, episode_id: str, why: str) -> None:
+        self._settle(episode_id)
+        self._refused += 1
+        self._error = f"episode {episode_id} is not judged: {why}"
+        self.get_logger().error(self._error)
+        lost = EpisodeLost(episode_id=episode_id, reason=f"not judged: {why}")
+        lost.header.stamp = self.get_clock().now().to_msg()
+        self._losses.publish(lost)
+
+    def _settle(self, episode_id: str) -> None:
+        del self._episodes[episode_id]
+        self._settled.append(episode_id)
+
     def health(self) -> Health:
-        judged = {"judged": self._count, "successes": self._successes, "contradictions": self._contradictions}
-        level = Level.ERROR if self._error else Level.OK
-        return Health(level, self._error or "ok", judged | self._received)
+        judged = {
+            "judged": self._count,
+            "refused": self._refused,
+            "successes": self._successes,
+            "contradictions": self._contradictions,
+        }
+        error = self._image_error or self._error
+        return Health(Level.ERROR if error else Level.OK, error or "ok", judged | self._received)
 
 
 def main(args: Sequence[str] | None = None) -> int:

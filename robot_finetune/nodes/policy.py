@@ -23,15 +23,18 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
 from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
 from robot_finetune.learning.version_switch import SwitchingPolicy
 from robot_finetune.msg import EpisodeSummary, ModelUpdate
+from robot_finetune.perception.frame_watch import ImageFault
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.run_control import ERROR, IDLE, STOPPED, RequestRefused, RunControl
 from robot_finetune.robot.safety import EmergencyStop
 from robot_finetune.ros.arms.moveit_arm import MoveItArm
+from robot_finetune.ros.conversions import message_to_version
 from robot_finetune.ros.emergency_signal import watch_emergency_stop
 from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge, new_episode_id
 from robot_finetune.ros.node.diagnostics import Health, Level
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
 from robot_finetune.ros.node.qos import LATCHED
@@ -102,15 +105,15 @@ class PolicyNode(ManagedNode):
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary")
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
         self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._publisher, config)
-        self._updates: queue.SimpleQueue[ModelUpdate | None] = queue.SimpleQueue()
-        self.create_subscription(ModelUpdate, "model_update", self._updates.put, LATCHED)
+        self._updates: queue.SimpleQueue[tuple[str, int, str] | None] = queue.SimpleQueue()
+        listen(self, ModelUpdate, "model_update", self._on_update, LATCHED)
         self._offer("start", self._start)
         for name in ("stop", "pause", "emergency_stop", "reset_emergency_stop"):
             self._offer(name, getattr(self._control, name))
         self._offer("rollback", self._rollback)
         workspace_shower(self)(profile)
         self._previous = ""  # the episode whose summary has not been seen yet
-        self._ready = False
+        self._ready = self._held = False
         self._episodes = self._failures = 0
         self.start_thread(lambda: self._guarded(self._load), lambda: self._updates.put(None))
         self.start_thread(lambda: self._guarded(self._work), self._control.close)
@@ -151,8 +154,13 @@ class PolicyNode(ManagedNode):
                 self._failures = 0
             except RobotError as error:
                 self._ready = False
+                if isinstance(error, EpisodeDiscarded):
+                    self._publisher.discard(str(error))
                 if self._control.interrupted:
                     self._episodes = 0
+                    continue
+                if isinstance(error, ImageFault) or isinstance(error.__cause__, ImageFault):
+                    self._hold_until(f"{error}. Grasping goes on when images are sound", self._images_are_sound)
                     continue
                 self._failures += 1
                 self.get_logger().error(str(error))
@@ -166,6 +174,7 @@ class PolicyNode(ManagedNode):
         parameters = read_parameters(self, PolicyParameters)
         episode_id = self._judge.episode_id = new_episode_id()
         self._policy.accept_updates = parameters.accept_updates
+        self._summaries.expect(episode_id)
         self._publisher.begin(episode_id, parameters.variation, parameters.mode)
         self._runner.run(episode_id, parameters.variation, parameters.mode)
         previous, self._previous = self._previous, episode_id
@@ -185,30 +194,46 @@ class PolicyNode(ManagedNode):
             f"no {self._summaries.topic} of episode {episode_id} yet: is episode_logger running, with room on its disk?"
         )
         message += " Grasping goes on when it answers"
-        if self._control.hold(message):
-            self.get_logger().error(message)
-        while self._control.held(message) and not self._summaries.wait(episode_id, 1.0, check):
-            pass
-        self._control.release(message)
+        self._hold_until(message, lambda: bool(self._summaries.wait(episode_id, 1.0, check)))
+
+    def _images_are_sound(self) -> bool:
+        try:
+            self._robot.camera.frame()
+        except RobotError:
+            return self._control.interrupted
+        return True
+
+    def _hold_until(self, message: str, come: Callable[[], bool]) -> None:
+        """Pause with `message` until what it waits for has come, unless an operator decides otherwise."""
+        self._held = self._control.hold(message)
+        try:
+            if self._held:
+                self.get_logger().error(message)
+            while self._control.held(message) and not come():
+                pass
+            self._control.release(message)
+        finally:
+            self._held = False
 
     def _load(self) -> None:
         """Load and probe announced versions, the newest of those that wait."""
         while (update := self._updates.get()) is not None:
             while not self._updates.empty():
                 update = self._updates.get() or update
-            start = time.perf_counter()
+            start, version = time.perf_counter(), update[1]
             try:
-                if self._policy.offer(update.path, update.version, update.sha256):
+                if self._policy.offer(*update):
                     took = f"{(time.perf_counter() - start) * 1e3:.0f} ms"
-                    self.get_logger().info(
-                        f"version {update.version} is loaded ({took}) and acts from the next episode on"
-                    )
+                    self.get_logger().info(f"version {version} is loaded ({took}) and acts from the next episode on")
             except CheckpointError as error:
-                message = f"version {update.version} is not used, version {self._policy.version} goes on: {error}"
+                message = f"version {version} is not used, version {self._policy.version} goes on: {error}"
                 self.get_logger().error(message)
                 self._control.hint(message)
 
     # Callbacks on the executor's thread
+
+    def _on_update(self, message: ModelUpdate) -> None:
+        self._updates.put(message_to_version(message))
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
@@ -244,8 +269,9 @@ class PolicyNode(ManagedNode):
         self._publisher.describe(state=self._control.state, message=self._control.message)
 
     def health(self) -> Health:
-        level = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.OK)
-        values = {"state": self._control.state, "version": self._policy.version}
+        known = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.OK)
+        level = Level.ERROR if self._held else known
+        values = {"state": self._control.state, "version": self._policy.version, "discarded": self._publisher.discarded}
         values["decision_ms"] = f"{self._policy.decision_ms:.1f}"
         return Health(level, self._control.message or self._control.state, values)
 

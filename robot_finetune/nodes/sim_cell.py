@@ -7,6 +7,7 @@ variation that the episode asks for.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import traceback
@@ -27,6 +28,7 @@ from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.conversions import message_to_trajectory
 from robot_finetune.ros.images import CAMERA_FRAME, camera_info, numpy_to_image
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.parameters import declare_parameters
 from robot_finetune.ros.node.qos import CLOCK, COMMAND, EPISODE, SENSOR
 from robot_finetune.ros.node.spin import fail, run_node
@@ -75,9 +77,9 @@ class SimCellNode(Node):
         self._camera_infos = self.create_publisher(CameraInfo, "camera_info", SENSOR)
         self._joint_states = self.create_publisher(JointState, "joint_states", COMMAND)
         self._clocks = self.create_publisher(Clock, "/clock", CLOCK)
-        self.create_subscription(JointTrajectory, self._profile.arm_topic, self._on_trajectory, COMMAND)
-        self.create_subscription(Float64, self._profile.gripper_topic, self._on_gripper, COMMAND)
-        self.create_subscription(PolicyStatus, "policy_status", self._on_status, EPISODE)
+        listen(self, JointTrajectory, self._profile.arm_topic, self._on_trajectory, COMMAND)
+        listen(self, Float64, self._profile.gripper_topic, self._on_gripper, COMMAND)
+        listen(self, PolicyStatus, "policy_status", self._on_status, EPISODE)
         self._thread = threading.Thread(target=self._guarded, daemon=True)
         self._thread.start()
 
@@ -99,6 +101,8 @@ class SimCellNode(Node):
 
     def _on_gripper(self, message: Float64) -> None:
         gripper = self._profile.gripper
+        if not math.isfinite(message.data):
+            raise ValueError(f"the gripper cannot be driven to {message.data}")
         opening = (message.data - gripper.closed_position) / (gripper.open_position - gripper.closed_position)
         self._commands.put(lambda cell: cell.command_gripper(opening))
 
@@ -151,6 +155,8 @@ class SimCellNode(Node):
                 self._commands.get(timeout=wait)(cell)
             except queue.Empty:
                 return
+            except ValueError as error:  # a variation that MuJoCo cannot build
+                self.get_logger().error(f"the cell stays as it is: {error}")
             wait = 0.0
 
     def _publish_state(self, cell: Cell) -> None:

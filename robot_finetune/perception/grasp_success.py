@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from robot_finetune.config import setting
+from robot_finetune.perception.frame_watch import ImageFault, blank
 from robot_finetune.perception.scene_change import SceneChangeConfig, SceneComparison
-from robot_finetune.robot.interfaces import GraspEvidence
+from robot_finetune.robot.interfaces import GraspEvidence, RobotError
 from robot_finetune.robot.profile import GripperConfig, RobotProfile
 from robot_finetune.types import GraspOutcome
 
@@ -43,7 +46,13 @@ class GraspDetector:
         self._compare = SceneComparison(profile, config.scene_change)
 
     def __call__(self, evidence: GraspEvidence) -> GraspOutcome:
-        """Fuse what the gripper and the images say. Raises RobotError if an image does not fit the robot profile."""
+        """Fuse what the gripper and the images say. Raises RobotError if the evidence is unsound: an opening that is no
+        number, an image that shows nothing or does not fit the robot profile."""
+        if not (math.isfinite(evidence.opening_closed) and math.isfinite(evidence.opening_lifted)):
+            raise RobotError("the gripper's opening is not known; check the joint states of its driver")
+        for frame in (evidence.before, evidence.after_lift, evidence.after_drop):
+            if frame is not None and (cause := blank(frame.image)):
+                raise ImageFault(cause)
         gripper = _gripper_log_odds(evidence, self._limits, self.config)
         details = {
             "opening_closed": evidence.opening_closed,
@@ -56,6 +65,10 @@ class GraspDetector:
         contradiction = sure and (gripper > 0) != (image > 0)
         probability = _probability(total)
         return GraspOutcome(total > 0, max(probability, 1 - probability), contradiction, details)
+
+    def check_image(self, image: np.ndarray) -> None:
+        """Raises RobotError if an image, uint8 RGB (height, width, 3), does not fit the robot profile."""
+        self._compare.check(image)
 
     def _image_log_odds(self, evidence: GraspEvidence, details: dict[str, float]) -> float:
         """Opinion of the images: has something disappeared by lifting, and come back by dropping? Adds to `details`."""

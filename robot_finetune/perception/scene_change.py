@@ -65,11 +65,7 @@ class SceneComparison:
         """Changes from `earlier` to `later`, uint8 RGB (height, width, 3). Raises RobotError if they do not fit the
         profile."""
         for image in (earlier, later):
-            if image.shape != self.shape:
-                cure = "set camera.width, height and focal in the robot profile to those of the camera"
-                raise RobotError(
-                    f"camera image is {image.shape[1]}x{image.shape[0]}, not {self.shape[1]}x{self.shape[0]}: {cure}"
-                )
+            self.check(image)
         first, second = (cv2.GaussianBlur(image, (3, 3), 0).astype(np.float32) for image in (earlier, later))
         second = self._match_brightness(first, second)
         changed = self._changed(np.abs(second - first).max(axis=2))
@@ -85,6 +81,14 @@ class SceneComparison:
                 appeared += np.count_nonzero(is_object & ~was_object) * pixel_area
                 disappeared += np.count_nonzero(was_object & ~is_object) * pixel_area
         return SceneChange(float(appeared), float(disappeared))
+
+    def check(self, image: np.ndarray) -> None:
+        """Raises RobotError if an image, uint8 RGB (height, width, 3), is not of the profile's size."""
+        if image.shape != self.shape:
+            cure = "set camera.width, height and focal in the robot profile to those of the camera"
+            raise RobotError(
+                f"camera image is {image.shape[1]}x{image.shape[0]}, not {self.shape[1]}x{self.shape[0]}: {cure}"
+            )
 
     def _match_brightness(self, reference: np.ndarray, image: np.ndarray) -> np.ndarray:
         """`image` with the gain of each channel that makes most of the bin look as in `reference`."""

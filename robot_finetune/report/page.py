@@ -8,6 +8,7 @@ from typing import Any
 
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.report import sections
+from robot_finetune.robot.discards import too_many
 from robot_finetune.session.metrics import COMPLETE
 from robot_finetune.session.record import SessionRecord, read_record, success
 from robot_finetune.session.summary import write_summary
@@ -31,13 +32,14 @@ def write_report(folder: Path) -> Report:
     path = record.folder / REPORT_FILE
     with atomic_file(path) as stream:
         stream.write(render(record, summary).encode())
-    return Report(path, summary, (headline(record), verdict(record), *_figures(summary), f"report: {path}"))
+    said = (headline(record), verdict(record), discards(record), *_figures(summary), f"report: {path}")
+    return Report(path, summary, tuple(filter(None, said)))
 
 
 def render(record: SessionRecord, summary: dict[str, Any]) -> str:
     """The HTML page."""
     parts = [
-        sections.head(record, headline(record), verdict(record)),
+        sections.head(record, headline(record), " ".join(filter(None, (verdict(record), discards(record))))),
         sections.cards(record, summary),
         sections.change(record),
         sections.measured(record),
@@ -82,6 +84,12 @@ def verdict(record: SessionRecord) -> str:
     else:
         sure = "the intervals overlap: more grasps are needed to tell"
     return f"95 % intervals {_interval(before.ci95)} before and {_interval(after.ci95)} after; {sure}.{stopped}"
+
+
+def discards(record: SessionRecord) -> str:
+    """That too many episodes were discarded, and why, in one sentence; "" if they were not."""
+    complaint = too_many(record.metrics.discarded, len(record.phases.all), record.head.options.discard_share)
+    return complaint and f"{complaint}."
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -140,8 +140,9 @@ def timing(record: SessionRecord, summary: dict[str, Any]) -> str:
 
 
 def troubles(record: SessionRecord) -> str:
-    """Processes that were started again and files that cannot be read."""
+    """Processes that were started again, episodes that were discarded and files that cannot be read."""
     lines = [f"{name} was started again {count} time(s)" for name, count in record.metrics.restarts.items()]
+    lines += [f"{count} episode(s) discarded: {reason}" for reason, count in record.metrics.discarded.items()]
     lines += record.corrupt
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return _section("Troubles", f"<ul>{items}</ul>") if lines else ""

@@ -10,11 +10,16 @@ from builtin_interfaces.msg import Time
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
-from robot_finetune.msg import PolicyStep
+from robot_finetune.msg import ModelUpdate, PolicyStep
 from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.ros.checked import finite, one_of, plain_text, shown
 from robot_finetune.ros.images import CAMERA_FRAME, image_to_rgb, numpy_to_image
 from robot_finetune.ros.node.stamps import to_seconds, to_stamp
-from robot_finetune.types import Action, GraspOutcome, Observation, Step
+from robot_finetune.types import ACTION_SIZE, LARGEST_IMAGE, MODES, MOST_STEPS, Action, GraspOutcome, Observation, Step
+
+FAR, LONG = 1e3, 3600.0
+"""Metres or radians, and seconds, beyond which a number of a message is none."""
+MOST_JOINTS, MOST_POINTS, MOST_EVIDENCE = 64, 10_000, 64
 
 
 def step_to_message(
@@ -43,14 +48,34 @@ def step_to_message(
 
 
 def message_to_step(message: PolicyStep) -> Step:
-    """The Step in a PolicyStep message. Raises ValueError if its image is not readable."""
+    """The Step in a PolicyStep message. Raises ValueError for anything that no policy can have seen or asked for."""
     image = image_to_rgb(message.observation)
+    if max(image.shape[:2]) > LARGEST_IMAGE:
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        raise ValueError(f"observation of {size} pixels: at most {LARGEST_IMAGE}x{LARGEST_IMAGE} are expected")
+    if message.step >= MOST_STEPS:
+        raise ValueError(f"step {message.step}: an episode has at most {MOST_STEPS}")
     stamp = to_seconds(message.header.stamp)
-    observation = Observation(image, np.array(message.pose), float(message.opening), int(message.step), stamp)
-    asked = Action(np.array(message.asked, np.float32))
-    commanded = Action(np.array(message.commanded, np.float32))
-    joints = tuple(message.joint_positions)
-    return Step(observation, asked, commanded, float(message.q), int(message.policy_version), joints)
+    finite([stamp], "stamp", 0.0, 2.0**32, 1)
+    pose = finite(message.pose, "pose", -FAR, FAR, 4)
+    (opening,) = finite([message.opening], "opening", -0.5, 1.5, 1)
+    joints = finite(message.joint_positions, "joint_positions", -FAR, FAR, MOST_JOINTS)
+    actions = (finite(vector, "action", -10.0, 10.0, ACTION_SIZE) for vector in (message.asked, message.commanded))
+    asked, commanded = (Action(vector.astype(np.float32)) for vector in actions)
+    if np.isinf(message.q):
+        raise ValueError(f"q is {message.q}")
+    observation = Observation(image, pose, float(opening), int(message.step), stamp)
+    return Step(observation, asked, commanded, float(message.q), int(message.policy_version), tuple(joints.tolist()))
+
+
+def check_context(message: Any) -> None:
+    """Raises ValueError unless the texts of a message about an episode are such as a policy gives."""
+    if not plain_text(message.episode_id, "episode_id"):
+        raise ValueError("a message about an episode has no episode_id")
+    plain_text(message.variation, "variation", 4096)  # may be a path
+    one_of(message.mode, "mode", MODES)
+    if hasattr(message, "end_reason"):
+        plain_text(message.end_reason, "end_reason")
 
 
 def outcome_to_message(outcome: GraspOutcome, stamp: Time, **context: Any) -> GraspOutcomeMsg:
@@ -68,18 +93,26 @@ def outcome_to_message(outcome: GraspOutcome, stamp: Time, **context: Any) -> Gr
 
 
 def message_to_outcome(message: GraspOutcomeMsg) -> GraspOutcome:
-    """The judgement in a GraspOutcome message."""
-    evidence = dict(zip(message.evidence_names, message.evidence_values, strict=True))
+    """The judgement in a GraspOutcome message. Raises ValueError for what is none."""
+    names, values = message.evidence_names, message.evidence_values
+    if len(names) != len(values) or len(names) > MOST_EVIDENCE:
+        raise ValueError(f"evidence of {len(names)} names and {len(values)} values: as many are expected of both")
+    if message.steps > MOST_STEPS:
+        raise ValueError(f"an outcome after {message.steps} steps: an episode has at most {MOST_STEPS}")
+    evidence = {plain_text(name, "name of evidence"): float(value) for name, value in zip(names, values, strict=True)}
     return GraspOutcome(bool(message.success), float(message.confidence), bool(message.contradiction), evidence)
 
 
 def message_to_trajectory(message: JointTrajectoryMsg, joints: Sequence[str]) -> JointTrajectory:
     """The trajectory with its columns in the order of `joints`.
 
-    Raises ValueError for what a joint trajectory controller refuses: other joints, no points, times that do not rise.
+    Raises ValueError for what a joint trajectory controller refuses: other joints, no points, times that do not rise,
+    numbers that are none.
     """
     if sorted(message.joint_names) != sorted(joints):
-        raise ValueError(f"trajectory for joints {', '.join(message.joint_names)}: this arm has {', '.join(joints)}")
+        raise ValueError(f"trajectory for joints {shown(list(message.joint_names))}: this arm has {', '.join(joints)}")
+    if len(message.points) > MOST_POINTS:
+        raise ValueError(f"trajectory of {len(message.points)} points: at most {MOST_POINTS} are taken")
     order = [list(message.joint_names).index(joint) for joint in joints]
     times = np.array([to_seconds(point.time_from_start) for point in message.points])
     lengths = {len(point.positions) for point in message.points}
@@ -87,4 +120,16 @@ def message_to_trajectory(message: JointTrajectoryMsg, joints: Sequence[str]) ->
         raise ValueError(f"trajectory of {len(message.points)} points: each needs {len(joints)} positions, one a joint")
     if times[0] < 0 or (np.diff(times) <= 0).any():
         raise ValueError("trajectory whose time_from_start does not rise from point to point")
-    return JointTrajectory(times, np.array([point.positions for point in message.points])[:, order])
+    finite(times, "time_from_start", 0.0, LONG, MOST_POINTS)
+    positions = np.array([point.positions for point in message.points])[:, order]
+    finite(positions, "trajectory", -FAR, FAR, positions.size)
+    return JointTrajectory(times, positions)
+
+
+def message_to_version(message: ModelUpdate) -> tuple[str, int, str]:
+    """Folder, version and SHA-256 ("" if not told) that a ModelUpdate announces. Raises ValueError."""
+    path = plain_text(message.path, "path of a version", 4096)
+    sha256 = plain_text(message.sha256, "sha256 of a version", 64)
+    if not path.startswith("/"):
+        raise ValueError(f"path of a version {shown(path)} is not absolute")
+    return path, int(message.version), sha256

@@ -10,6 +10,7 @@ from std_msgs.msg import Bool
 
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile_groups import EmergencyStopConfig
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import COMMAND, LATCHED
 
 
@@ -30,4 +31,4 @@ def watch_emergency_stop(
 
     silent = SubscriptionEventCallbacks(use_default_callbacks=False)  # no warning that only one of the two fits
     for qos in (COMMAND, LATCHED):  # hears any publisher, and from one that keeps it, the value from before
-        node.create_subscription(Bool, config.topic, hear, qos, event_callbacks=silent)
+        listen(node, Bool, config.topic, hear, qos, event_callbacks=silent)

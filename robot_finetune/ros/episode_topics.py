@@ -6,22 +6,27 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
 
 from robot_finetune.learning.version_switch import SwitchingPolicy
+from robot_finetune.msg import EpisodeLost, PolicyStatus, PolicyStep
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
-from robot_finetune.msg import PolicyStatus, PolicyStep
+from robot_finetune.robot.discards import Discards
+from robot_finetune.robot.episode_runner import EpisodeDiscarded
 from robot_finetune.robot.interfaces import Clock, Frame, GraspEvidence, RobotError
+from robot_finetune.ros.checked import plain_text
 from robot_finetune.ros.conversions import message_to_outcome, step_to_message
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import EPISODE, STEP
 from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.ros.node.waiting import Check, no_check, wait_for
 from robot_finetune.types import GraspOutcome, Step
 
-REMEMBERED = 64
-"""Episodes whose messages are kept for a waiter."""
+EXPECTED = 4
+"""Episodes, the last ones, whose messages are kept for a waiter; those of others are not heard."""
 
 
 def new_episode_id() -> str:
@@ -31,25 +36,47 @@ def new_episode_id() -> str:
 
 
 class MessagesByEpisode:
-    """The messages of a topic by their episode_id, for a thread that waits for one of them."""
+    """The messages of a topic about expected episodes, for a thread that waits for one of them."""
 
-    def __init__(self, node: Node, kind: Any, topic: str) -> None:
+    def __init__(
+        self, node: Node, kind: Any, topic: str, convert: Callable[[Any], Any] = lambda message: message
+    ) -> None:
+        """convert: makes of a message what is waited for; raises ValueError for one that is not to be used."""
         self._condition = threading.Condition()
-        self._messages: OrderedDict[str, Any] = OrderedDict()
-        self._subscription = node.create_subscription(kind, topic, self._store, EPISODE)
-        self.topic = self._subscription.topic_name
+        self._convert = convert
+        self._messages: OrderedDict[str, Any] = OrderedDict()  # None until one has come
+        self.topic = listen(node, kind, topic, self._store, EPISODE).topic_name
+        listen(node, EpisodeLost, "episode_lost", self._store_loss, EPISODE)
+
+    def expect(self, episode_id: str) -> None:
+        """Hear what is told about this episode from now on."""
+        with self._condition:
+            self._messages.setdefault(episode_id, None)
+            while len(self._messages) > EXPECTED:
+                self._messages.popitem(last=False)
 
     def wait(self, episode_id: str, timeout: float, check: Check = no_check) -> Any | None:
-        """The message of an episode, or None if it does not come within `timeout` wall seconds."""
+        """What was told of an episode, or None if nothing is within `timeout` wall seconds. Raises EpisodeDiscarded
+        with the reason if a node tells that there will be nothing."""
         with self._condition:
-            wait_for(self._condition, lambda: episode_id in self._messages, timeout, check)
-            return self._messages.get(episode_id)
+            wait_for(self._condition, lambda: self._messages.get(episode_id) is not None, timeout, check)
+            message = self._messages.get(episode_id)
+        if isinstance(message, EpisodeDiscarded):
+            raise message
+        return message
 
     def _store(self, message: Any) -> None:
+        if message.episode_id in self._messages:
+            self._keep(message.episode_id, self._convert(message))
+
+    def _store_loss(self, message: EpisodeLost) -> None:
+        if message.episode_id in self._messages:
+            self._keep(message.episode_id, EpisodeDiscarded(plain_text(message.reason, "reason", 1000)))
+
+    def _keep(self, episode_id: str, message: Any) -> None:
         with self._condition:
-            self._messages[message.episode_id] = message
-            while len(self._messages) > REMEMBERED:
-                self._messages.popitem(last=False)
+            if self._messages.get(episode_id) is None:
+                self._messages[episode_id] = message
             self._condition.notify_all()
 
 
@@ -58,18 +85,30 @@ class OutcomeJudge:
 
     def __init__(self, node: Node, timeout: float, check: Check = no_check) -> None:
         """timeout: wall seconds that the grasp detector may take."""
-        self.episode_id = ""
+        self._episode_id = ""
         self._timeout = timeout
         self._check = check
-        self._outcomes = MessagesByEpisode(node, GraspOutcomeMsg, "grasp_outcome")
+        self._outcomes = MessagesByEpisode(node, GraspOutcomeMsg, "grasp_outcome", message_to_outcome)
+
+    @property
+    def episode_id(self) -> str:
+        """The episode that is judged next."""
+        return self._episode_id
+
+    @episode_id.setter
+    def episode_id(self, episode_id: str) -> None:
+        self._episode_id = episode_id
+        self._outcomes.expect(episode_id)
 
     def __call__(self, evidence: GraspEvidence) -> GraspOutcome:
-        message = self._outcomes.wait(self.episode_id, self._timeout, self._check)
-        if message is None:
+        """Raises RobotError with the reason if the grasp detector does not judge, or does not answer."""
+        outcome: GraspOutcome | None = self._outcomes.wait(self.episode_id, self._timeout, self._check)
+        if outcome is None:
             raise RobotError(
-                f"no judgement on {self._outcomes.topic} for {self._timeout:.1f} s: is grasp_detector running?"
+                f"no judgement on {self._outcomes.topic} for {self._timeout:.1f} s: is grasp_detector running? "
+                "If it is, its diagnostics tell what it lacks"
             )
-        return message_to_outcome(message)
+        return outcome
 
 
 class EpisodePublisher:
@@ -82,6 +121,7 @@ class EpisodePublisher:
         self._policy = policy
         self._lock = threading.RLock()
         self._status = PolicyStatus()
+        self._discards = Discards()
         self._steps = node.create_publisher(PolicyStep, "policy_step", STEP)
         self._statuses = node.create_publisher(PolicyStatus, "policy_status", EPISODE)
 
@@ -99,6 +139,19 @@ class EpisodePublisher:
             for name, value in fields.items():
                 setattr(self._status, name, value)
             self._publish()
+
+    @property
+    def discarded(self) -> int:
+        """Episodes that were discarded so far."""
+        return self._discards.total
+
+    def discard(self, message: str) -> None:
+        """Count an episode that was discarded, by the reason in `message`; published with the next status."""
+        with self._lock:
+            self._discards.add(message)
+            counts = self._discards.counts
+            self._status.discarded = self._discards.total
+            self._status.discard_reasons, self._status.discard_counts = list(counts), list(counts.values())
 
     def on_phase(self, phase: str, frame: Frame | None, end_reason: str = "") -> None:
         """Publish the phase; frame: the image that shows it. end_reason: why the approach ended, once it has."""

@@ -16,6 +16,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.ros.checked import shown
 
 CAMERA_FRAME = "camera_optical_frame"
 
@@ -57,13 +58,15 @@ _TO_RGB = {
 def image_to_numpy(message: Image) -> np.ndarray:
     """The pixels as they are encoded: (height, width) or (height, width, channels), without a copy where possible.
 
-    Raises ValueError for an encoding that is not in ENCODINGS or for data that is too short.
+    Raises ValueError for an encoding that is not in ENCODINGS, for an image without pixels and for too little data.
     """
     element, channels = _layout(message.encoding)
     kind = np.dtype(element).newbyteorder(">" if message.is_bigendian else "<")
     height, width, row = message.height, message.width, message.width * channels * kind.itemsize
-    step = message.step or row
+    step = (message.step or row) if height > 1 else row
     data: np.ndarray = np.frombuffer(message.data, np.uint8)
+    if not height or not width:
+        raise ValueError(f"image of {width}x{height} pixels; check the camera driver")
     if step < row or data.size < step * (height - 1) + row:
         size = f"{width}x{height} {message.encoding}"
         raise ValueError(f"image {size} with step {step} has only {data.size} bytes; check the camera driver")
@@ -88,8 +91,8 @@ def image_to_rgb(message: Image) -> np.ndarray:
             return np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding="rgb8"))
         except Exception as error:  # of OpenCV or its own
             raise ValueError(
-                f"image encoding {message.encoding!r}: cv_bridge cannot convert it to rgb8 ({error}); set the camera "
-                "driver to rgb8"
+                f"image encoding {shown(message.encoding)}: cv_bridge cannot convert it to rgb8 ({error}); set the "
+                "camera driver to rgb8"
             ) from error
     pixels = image_to_numpy(message)
     if message.encoding == "rgb8":
@@ -106,13 +109,18 @@ def image_to_rgb(message: Image) -> np.ndarray:
 def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
     """A JPEG or PNG image as uint8 RGB (height, width, 3). Raises ValueError for depth images and broken data."""
     if "compressedDepth" in message.format:
-        raise ValueError(f"image format {message.format!r} holds no colours: choose the colour topic of the camera")
+        raise ValueError(
+            f"image format {shown(message.format)} holds no colours: choose the colour topic of the camera"
+        )
     data = np.frombuffer(message.data, np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # more pixels than fit into memory
+        pixels = None
     if pixels is None:
         raise ValueError(
-            f"compressed image of format {message.format!r} and {data.size} bytes cannot be decoded; check the camera "
-            "driver, or set camera.transport to raw"
+            f"compressed image of format {shown(message.format)} and {data.size} bytes cannot be decoded; check the "
+            "camera driver, or set camera.transport to raw"
         )
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
@@ -159,6 +167,6 @@ def _cv_bridge() -> Any:
 def _layout(encoding: str) -> tuple[type, int]:
     if encoding not in ENCODINGS:
         raise ValueError(
-            f"image encoding {encoding!r}: known are {', '.join(ENCODINGS)}; set the camera driver to rgb8"
+            f"image encoding {shown(encoding)}: known are {', '.join(ENCODINGS)}; set the camera driver to rgb8"
         )
     return ENCODINGS[encoding]

@@ -10,18 +10,22 @@ from collections.abc import Callable
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from robot_finetune.perception.frame_watch import ImageFault, WatchedCamera
 from robot_finetune.robot.interfaces import Frame, Robot, RobotError
 from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.arms.make_arm import make_arm
 from robot_finetune.ros.grippers.make_gripper import make_gripper
 from robot_finetune.ros.images import image_to_rgb
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.joint_states import JointStates
 from robot_finetune.ros.node.qos import NEWEST
 from robot_finetune.ros.node.stamps import to_seconds
 from robot_finetune.ros.node.waiting import Check, RosClock, no_check, wait_for
 
 OBSERVATION_TOPIC = "observation"
+AHEAD = 5.0
+"""Stamps this far [s] ahead of the node's own clock are none, where that clock is not simulated."""
 
 
 class RosCamera:
@@ -37,45 +41,58 @@ class RosCamera:
         self._timeout = timeout
         self._check = check
         self._size = image_size
-        self._newest: Image | None = None
-        self._subscription = node.create_subscription(Image, OBSERVATION_TOPIC, self._store, NEWEST)
+        self._newest: Frame | None = None
+        self._fault = ""
+        self._topic = listen(node, Image, OBSERVATION_TOPIC, self._store, NEWEST).topic_name
 
     def frame(self) -> Frame:
         """An image taken after the call: newer than the clock and than any image seen before it. Raises RobotError."""
         after = self._clock.now()
         with self._condition:
-            before = self._newest
+            before, self._fault = self._newest, ""
             after = max(after, self._stamp(before))
             wait_for(self._condition, lambda: self._stamp(self._newest) > after, self._timeout, self._check)
-            message = self._newest
-        if message is not None and self._stamp(message) > after:
-            self._check_size(message)
-            return Frame(image_to_rgb(message), self._stamp(message))
-        topic, seconds = self._subscription.topic_name, f"{self._timeout:.1f} s"
-        if message is not before and message is not None:
-            late = after - self._stamp(message)
+            frame, fault = self._newest, self._fault
+        if frame is not None and frame.stamp > after:
+            self._check_size(frame)
+            return frame
+        if frame is not before and frame is not None:
+            late = after - frame.stamp
             raise RobotError(
-                f"images on {topic} are stamped {late:.1f} s behind the clock of this node: synchronise the clocks"
+                f"images on {self._topic} are stamped {late:.1f} s behind the clock of this node: synchronise the "
+                "clocks"
             )
+        if fault:
+            raise RobotError(f"no sound image on {self._topic} for {self._timeout:.1f} s; {fault}")
         raise RobotError(
-            f"no image on {topic} for {seconds}: are the camera driver (or sim_cell) and the camera node running?"
+            f"no image on {self._topic} for {self._timeout:.1f} s: are the camera driver (or sim_cell) and the camera "
+            "node running?"
         )
 
-    def _check_size(self, message: Image) -> None:
-        if self._size and (message.width, message.height) != (self._size, self._size):
+    def _check_size(self, frame: Frame) -> None:
+        height, width, _ = frame.image.shape
+        if self._size and (width, height) != (self._size, self._size):
             raise RobotError(
-                f"images on {self._subscription.topic_name} have {message.width} x {message.height} px, the policy's "
-                f"network takes {self._size} x {self._size}: set the camera node's parameter image_size: {self._size}"
+                f"images on {self._topic} have {width} x {height} px, the policy's network takes {self._size} x "
+                f"{self._size}: set the camera node's parameter image_size: {self._size}"
             )
 
     def _store(self, message: Image) -> None:
+        try:
+            frame = Frame(image_to_rgb(message), to_seconds(message.header.stamp))
+            ahead = frame.stamp - self._clock.now()
+            if ahead > AHEAD and not self._clock.simulated:
+                raise ValueError(f"images are stamped {ahead:.1f} s ahead of this node's clock: synchronise the clocks")
+        except ValueError as error:
+            self._fault = str(error)
+            raise
         with self._condition:
-            self._newest = message
+            self._newest = frame
             self._condition.notify_all()
 
     @staticmethod
-    def _stamp(message: Image | None) -> float:
-        return -1.0 if message is None else to_seconds(message.header.stamp)
+    def _stamp(frame: Frame | None) -> float:
+        return -1.0 if frame is None else frame.stamp
 
 
 def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check, image_size: int | None = None) -> Robot:
@@ -89,11 +106,13 @@ def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check, image_
     states = JointStates(node, profile.joint_states_topic, clock, measured_limits(profile))
     arm = make_arm(node, states, profile, clock, check)
     gripper = make_gripper(node, states, profile, clock, check)
-    return Robot(arm, gripper, RosCamera(node, clock, profile.camera.timeout, check, image_size), clock)
+    camera = RosCamera(node, clock, profile.camera.timeout, check, image_size)
+    return Robot(arm, gripper, WatchedCamera(camera, arm), clock)
 
 
 def wait_until_ready(robot: Robot, timeout: float, check: Check, waiting: Callable[[str], object]) -> None:
-    """Wait until every device of `robot` answers. Raises RobotError, naming the topic, after `timeout` wall seconds.
+    """Wait until every device of `robot` answers. Raises RobotError, naming the topic, after `timeout` wall seconds;
+    ImageFault at once.
 
     waiting: called with what is still missing, once for each cause.
     """
@@ -106,6 +125,8 @@ def wait_until_ready(robot: Robot, timeout: float, check: Check, waiting: Callab
             robot.gripper.opening()
             robot.camera.frame()
             return
+        except ImageFault:
+            raise
         except RobotError as error:
             check()
             if time.monotonic() > deadline:

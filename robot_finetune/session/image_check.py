@@ -9,6 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import SENSOR
 from robot_finetune.stats import percentile
 
@@ -25,8 +26,8 @@ class ImageCheck:
         self._published: dict[tuple[int, int], tuple[int, int]] = {}  # by stamp: publisher's number and time [ns]
         self._arrived: dict[tuple[int, int], int] = {}  # by stamp: time of the observation's arrival [ns]
         self._subscriptions = [
-            node.create_subscription(Image, image_topic, self._on_image, SENSOR),
-            node.create_subscription(Image, "observation", self._on_observation, SENSOR),
+            listen(node, Image, image_topic, self._on_image, SENSOR),
+            listen(node, Image, "observation", self._on_observation, SENSOR),
         ]
 
     @property

@@ -28,6 +28,7 @@ class SessionMetrics:
     swap_ms: list[float] = setting(list, "of each change of the policy's version", unit="ms", low=0.0)
     losses: list[tuple[float, float]] = setting(list, "pairs of update and loss")
     restarts: dict[str, int] = setting(dict, "how often each node was started again", low=0)
+    discarded: dict[str, int] = setting(dict, "episodes that were discarded or lost, by the reason", low=0)
     ended: str = setting("", "complete, or why the last run ended before")
 
     @property

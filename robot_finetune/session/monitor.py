@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +20,14 @@ from std_srvs.srv import Trigger
 
 from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, TrainerStatus
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.ros.checked import finite, plain_text
+from robot_finetune.ros.conversions import check_context, message_to_version
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
 from robot_finetune.session.record import Grasp
 
+KEPT, MOST_GRASPS, MOST_REASONS = 10_000, 200_000, 64
+"""Swaps and losses, grasps, and reasons of discarding that are remembered."""
 CALL_TIMEOUT = 20.0
 """Longest wall time [s] for the answer of a service."""
 
@@ -31,6 +36,7 @@ class Monitor:
     """Follows a running graph; messages are handled in a thread of its own. To be closed.
 
     grasps: by episode id, all that were told of. swap_ms: of each change of the policy's version. losses: update, loss.
+    discards: episodes that the policy discarded, by the reason.
     """
 
     def __init__(self, domain_id: int, idle: Callable[[], None]) -> None:
@@ -48,14 +54,16 @@ class Monitor:
         self.trainer: TrainerStatus | None = None
         self.update: ModelUpdate | None = None
         self.grasps: dict[str, Grasp] = {}
-        self.swap_ms: list[float] = []
-        self.losses: list[tuple[float, float]] = []
+        self.swap_ms: deque[float] = deque(maxlen=KEPT)
+        self.losses: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self.discards: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._heard = time.monotonic()
         self._clients: dict[str, Any] = {}
-        self.node.create_subscription(PolicyStatus, "policy_status", self._on_policy, EPISODE)
-        self.node.create_subscription(TrainerStatus, "trainer_status", self._on_trainer, LATCHED)
-        self.node.create_subscription(ModelUpdate, "model_update", self._on_update, LATCHED)
-        self.node.create_subscription(EpisodeSummary, "episode_summary", self._on_summary, EPISODE)
+        listen(self.node, PolicyStatus, "policy_status", self._on_policy, EPISODE)
+        listen(self.node, TrainerStatus, "trainer_status", self._on_trainer, LATCHED)
+        listen(self.node, ModelUpdate, "model_update", self._on_update, LATCHED)
+        listen(self.node, EpisodeSummary, "episode_summary", self._on_summary, EPISODE)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -112,22 +120,47 @@ class Monitor:
             self._executor.spin()
 
     def _on_policy(self, message: PolicyStatus) -> None:
-        swapped = self.policy is not None and message.policy_version != self.policy.policy_version
-        if swapped and math.isfinite(message.swap_ms):
-            self.swap_ms.append(float(message.swap_ms))
+        told = _discards_of(message)
+        again = sum(told.values()) < sum(self._told.values())  # a policy that was started again counts from 0
+        self.discards = self.discards + (told if again else told - self._told)
+        self._told = told
+        if self.policy is not None and message.policy_version != self.policy.policy_version:
+            self.swap_ms.append(_finite(message.swap_ms, "swap_ms"))
         self.policy = message
         self._heard = time.monotonic()
 
     def _on_trainer(self, message: TrainerStatus) -> None:
-        newer = not self.losses or message.updates > self.losses[-1][0]
-        if message.updates and newer and math.isfinite(message.loss):
-            self.losses.append((message.updates, float(message.loss)))
+        loss = _finite(message.loss, "loss") if message.updates else 0.0
+        if message.updates and (not self.losses or message.updates > self.losses[-1][0]):
+            self.losses.append((message.updates, loss))
         self.trainer = message
 
     def _on_update(self, message: ModelUpdate) -> None:
+        message_to_version(message)
         self.update = message
 
     def _on_summary(self, message: EpisodeSummary) -> None:
-        judged = (bool(message.success), float(message.confidence), bool(message.contradiction), message.end_reason)
-        grasp = Grasp(message.episode_id, message.mode, message.policy_version, *judged, path=Path(message.path))
+        check_context(message)
+        path = Path(plain_text(message.path, "path of an episode", 4096))
+        if len(self.grasps) >= MOST_GRASPS:
+            raise ValueError(f"more than {MOST_GRASPS} grasps in one session")
+        judged = (
+            bool(message.success),
+            _finite(message.confidence, "confidence"),
+            bool(message.contradiction),
+            message.end_reason,
+        )
+        grasp = Grasp(message.episode_id, message.mode, message.policy_version, *judged, path=path)
         self.grasps.setdefault(message.episode_id, grasp)
+
+
+def _finite(value: float, what: str) -> float:
+    return float(finite([value], what, 0.0, 1e9, 1)[0])
+
+
+def _discards_of(message: PolicyStatus) -> Counter[str]:
+    """Discarded episodes by the reason. Raises ValueError for lists that do not belong together."""
+    reasons, counts = message.discard_reasons, message.discard_counts
+    if len(reasons) != len(counts) or len(reasons) > MOST_REASONS:
+        raise ValueError(f"{len(reasons)} discard_reasons and {len(counts)} discard_counts")
+    return Counter({plain_text(reason, "discard reason"): int(n) for reason, n in zip(reasons, counts, strict=True)})

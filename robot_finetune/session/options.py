@@ -28,6 +28,9 @@ class SessionOptions:
     policy: str = setting("", "checkpoint folder to start from; empty: the shipped base policy")
     real_time_factor: float = setting(0.0, "speed of the simulated cell; 0: as fast as it can", low=0.0, high=100.0)
     image_check: float = setting(10.0, "how long images are timed while the robot rests", unit="s", low=0.0, high=600.0)
+    discard_share: float = setting(
+        0.1, "share of discarded episodes above which the session says so, with the commonest reason", low=0.0, high=1.0
+    )
     params_file: str = setting("", "ROS parameter file that is read after the package's own")
 
 

@@ -17,7 +17,8 @@ BAR = 24
 
 @dataclass(frozen=True)
 class View:
-    """What is shown. per_minute, seconds_left, loss: None where unknown. state: of the policy node, if it waits."""
+    """What is shown. per_minute, seconds_left, loss: None where unknown. discarded: episodes. state: of the policy
+    node, if it waits."""
 
     title: str = ""
     phase: str = ""
@@ -33,6 +34,7 @@ class View:
     per_minute: float | None = None
     seconds_left: float | None = None
     elapsed: float = 0.0
+    discarded: int = 0
     state: str = ""
 
     def block(self) -> list[str]:
@@ -62,7 +64,8 @@ class View:
     def _pace(self) -> str:
         pace = "" if self.per_minute is None else f"{self.per_minute:.0f} grasps a minute"
         left = "" if self.seconds_left is None else f"{clock(self.seconds_left)} left"
-        return ", ".join(part for part in (pace, left) if part)
+        lost = f"{self.discarded} discarded" if self.discarded else ""
+        return ", ".join(part for part in (pace, left, lost) if part)
 
 
 def clock(seconds: float) -> str:

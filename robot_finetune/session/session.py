@@ -12,6 +12,7 @@ from pathlib import Path
 
 from robot_finetune.data.disk import no_room
 from robot_finetune.graph.process_runner import NodeDied, ProcessRunner
+from robot_finetune.robot.discards import too_many
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import SIMULATED, load_robot
 from robot_finetune.ros.environment import graph_environment
@@ -51,7 +52,7 @@ class Session:
         self._begun = time.monotonic()
         self._phase = "starting"
         self._closing = False
-        self._told = ""
+        self._told = self._complained = ""
         self._profile = load_robot(self._options.robot)
         self._metrics = read_metrics(folder)
         self._logged = {grasp.episode_id: grasp for grasp in read_grasps(folder)[0]}
@@ -255,6 +256,10 @@ class Session:
         if message and message != self._told:
             self._progress.say(f"policy: {message}")
         self._told = message
+        complaint = too_many(self._monitor.discards, len(self._monitor.grasps), self._options.discard_share)
+        if complaint and not self._complained:
+            self._progress.say(complaint)
+        self._complained = complaint
 
     def _shut_down(self, ended: str) -> None:
         self._closing = True
@@ -270,6 +275,8 @@ class Session:
         self._runner.stop()
         self._monitor.close()
         metrics.wall_s += time.monotonic() - self._begun
+        for reason, count in self._monitor.discards.items():
+            metrics.discarded[reason] = metrics.discarded.get(reason, 0) + count
         metrics.swap_ms += self._monitor.swap_ms
         metrics.losses += self._monitor.losses
         metrics.ended = ended
@@ -297,5 +304,6 @@ class Session:
             per_minute=pace,
             seconds_left=60 * left / pace if pace else None,
             elapsed=time.monotonic() - self._begun,
+            discarded=sum(monitor.discards.values()),
             state=policy.state if policy and policy.state in ("paused", "stopped") else "",
         )

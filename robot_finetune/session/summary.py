@@ -18,6 +18,8 @@ def summarise(record: SessionRecord) -> dict[str, Any]:
     """Plain data for JSON; what was not measured is null. Intervals are Wilson's, as fractions."""
     head, metrics, phases = record.head, record.metrics, record.phases
     decisions = [time for grasp in phases.all for time in grasp.decision_ms]
+    lost = sum(metrics.discarded.values())
+    made = lost + len(phases.all)
     image = {key: metrics.image.get(key) for key in ("hz", "lost", "p50_ms", "p95_ms")}
     return {
         "variation": head.variation,
@@ -26,6 +28,11 @@ def summarise(record: SessionRecord) -> dict[str, Any]:
         "grasps_per_minute": _rounded(metrics.grasps_per_minute),
         "before": success(phases.before).summary(),
         "after": success(phases.after).summary(),
+        "discarded": {
+            "episodes": lost,
+            "share": round(lost / made, 4) if made else 0.0,
+            "reasons": dict(metrics.discarded),
+        },
         "decision_ms": {"p50": _percentile(decisions, 50), "p95": _percentile(decisions, 95)},
         "image": image,
         "swap_ms": {"p50": _percentile(metrics.swap_ms, 50), "max": _percentile(metrics.swap_ms, 100)},

@@ -27,7 +27,7 @@ FLOORS = {
     "nodes": {"data", "robot", "perception", "learning", "sim", "ros", "ros.node", "ros.arms"},
     "graph": {"data", "robot", "ros", "ros.arms"},
     "session": {"data", "robot", "sim", "ros", "ros.node", "graph"},
-    "report": {"data", "session"},
+    "report": {"data", "robot", "session"},
     "cell_setup": {"data", "robot", "perception", "ros", "ros.node", "graph"},
     "doctor": {"data", "robot", "ros"},
     "commands": {"data", "robot", "experiments", "session", "report", "cell_setup", "doctor"},

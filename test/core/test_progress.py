@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 from robot_finetune.session.progress import Progress, View, clock
 from robot_finetune.stats import Proportion
@@ -74,6 +75,12 @@ def test_the_block_tells_of_grasps_success_version_updates_and_loss():
     for part in ("50/200", "40 % [28, 54]", "before: 10 %", "version 3", "120 updates", "loss 0.250", "60 grasps"):
         assert part in text
     assert View().block() and View().line()
+
+
+def test_discarded_episodes_are_shown():
+    assert "discarded" not in VIEW.line()
+    view = replace(VIEW, discarded=3)
+    assert "3 discarded" in view.line() and "3 discarded" in view.block()[1]
 
 
 def test_durations():

@@ -118,6 +118,21 @@ def test_a_session_that_was_cut_off_has_a_report_of_what_was_done(tmp_path):
     assert report.summary["swap_ms"] == {"p50": None, "max": None} and report.summary["image"]["hz"] is None
 
 
+def test_discarded_episodes_are_in_summary_and_report_and_too_many_are_said(tmp_path):
+    folder = write_session(tmp_path)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for black, said in ((4, False), (40, True)):
+        counts = {"images are black": black, "no judgement": 1}
+        (folder / "metrics.json").write_text(json.dumps(metrics | {"discarded": counts}))
+        report = write_report(folder)
+        lost = {"episodes": black + 1, "share": round((black + 1) / (black + 51), 4), "reasons": counts}
+        assert report.summary["discarded"] == lost
+        text = page_of(folder).text
+        assert f"{black} episode(s) discarded: images are black" in text
+        line = f"{black + 1} of {black + 51} episodes were discarded"
+        assert (line in text) == said == any(line in part for part in report.lines)
+
+
 def test_damaged_files_are_named_and_left_out(tmp_path):
     folder = write_session(tmp_path)
     path = write_grasp(folder, 500)

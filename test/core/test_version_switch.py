@@ -88,3 +88,51 @@ def test_an_older_version_is_not_taken(policy, folders):
     offer(policy, folders, 3)
     assert acting(policy) == 3
     assert not offer(policy, folders, 2)
+
+
+def save(folder, version, **config):
+    save_checkpoint(folder, build_network(NetworkConfig(**config), version), version, 0, {})
+    return folder
+
+
+def test_a_version_from_elsewhere_does_not_stand_in_the_way_of_the_trainers_next(policy, folders, tmp_path):
+    offer(policy, folders, 1)
+    assert acting(policy) == 1
+    assert policy.offer(save(tmp_path / "v", 900_000), 900_000)
+    assert acting(policy) == 900_000
+    assert offer(policy, folders, 2)
+    assert acting(policy) == 2
+
+
+@pytest.mark.parametrize("config", [{"image_size": 32}, {"max_steps": 7}])
+def test_a_network_that_does_not_fit_the_running_policy_is_refused(policy, tmp_path, config):
+    with pytest.raises(CheckpointError, match=f"its network has {next(iter(config))}"):
+        policy.offer(save(tmp_path / "v", 1, **config), 1)
+    assert acting(policy) == 0
+
+
+CARDS = [
+    "version: [1]\n",
+    "version: {a: 1}\nparent: 0\nsha256: 0\nnetwork: []\n",
+    "network: 3\nversion: 1\nparent: 0\nsha256: x\n",
+    "network: {name: [x]}\nversion: 1\nparent: 0\nsha256: x\n",
+    "[" * 3000,
+    "{a: " * 3000,
+    "\x00",
+    "version: 1e999\nparent: .nan\nsha256: x\nnetwork: {}\n",
+]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_of_another_kind_is_refused(policy, tmp_path, card):
+    (tmp_path / "model.yaml").write_text(card)
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(CheckpointError):
+        policy.offer(tmp_path, 1)
+    assert acting(policy) == 0
+
+
+@pytest.mark.parametrize("folder", ["\0", "/" + "x" * 5000, "/proc/self/mem", "/dev/null/v"])
+def test_a_folder_that_cannot_be_one_is_refused(policy, folder):
+    with pytest.raises(CheckpointError):
+        policy.offer(folder, 1)

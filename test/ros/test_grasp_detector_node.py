@@ -8,7 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, JointState
 
-from robot_finetune.msg import GraspOutcome, PolicyStatus
+from robot_finetune.msg import EpisodeLost, GraspOutcome, PolicyStatus
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeRunner, SilentObserver
 from robot_finetune.robot.interfaces import Frame
@@ -16,7 +16,7 @@ from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.conversions import message_to_outcome
 from robot_finetune.ros.images import numpy_to_image
 from robot_finetune.ros.node.qos import COMMAND, EPISODE, SENSOR
-from robot_finetune.ros.node.stamps import to_stamp
+from robot_finetune.ros.node.stamps import to_seconds, to_stamp
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.scripted_policy import ScriptedPolicy
@@ -151,3 +151,70 @@ def test_inactive_it_judges_nothing(spawn_node, ros, manage, recorded):
     stage.play(phases, "e2")
     stage.wait_for(lambda: stage.outcomes, phases, "an outcome")
     assert [outcome.episode_id for outcome in stage.outcomes] == ["e2"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_gripper_at_no_position_is_not_judged(spawn_node, ros, recorded, value):
+    phases = [(phase, frame, now, value, reason) for phase, frame, now, _, reason in recorded[0]]
+    process = spawn_node("grasp_detector")
+    losses = ros.collect(EpisodeLost, "episode_lost", EPISODE)
+    stage = Stage(ros)
+    stage.play(phases, "e1")
+    stage.wait_for(lambda: losses, phases, "the refusal")
+    assert losses[0].episode_id == "e1" and losses[0].reason.startswith("not judged: no joint state of")
+    assert not stage.outcomes and process.running
+
+
+def test_black_images_are_not_judged(spawn_node, ros, recorded):
+    black = {frame.stamp: Frame(np.zeros_like(frame.image), frame.stamp) for _, frame, *_ in recorded[0] if frame}
+    phases = [(phase, frame and black[frame.stamp], *rest) for phase, frame, *rest in recorded[0]]
+    spawn_node("grasp_detector")
+    losses = ros.collect(EpisodeLost, "episode_lost", EPISODE)
+    stage = Stage(ros)
+    stage.play(phases, "e1")
+    stage.wait_for(lambda: losses, phases, "the refusal")
+    assert "images are black" in losses[0].reason and not stage.outcomes
+
+
+def test_another_publisher_of_the_same_joint_a_little_later_changes_nothing(spawn_node, ros, recorded):
+    phases, episode = recorded
+    spawn_node("grasp_detector")
+    stage = Stage(ros)
+    second = ros.publisher(JointState, "joint_states", COMMAND)
+    publish = stage.states.publish
+
+    def both(state):
+        publish(state)
+        late = JointState(name=state.name, position=state.position)
+        late.header.stamp = to_stamp(max(0.0, to_seconds(state.header.stamp) - 0.03))
+        second.publish(late)
+
+    stage.states.publish = both
+    stage.play(phases, "e1")
+    message = stage.wait_for(lambda: stage.outcomes, phases, "an outcome")[0]
+    assert message.success == episode.outcome.success
+
+
+def test_joint_states_without_a_stamp_are_of_now(spawn_node, ros, recorded):
+    phases, episode = recorded
+    spawn_node("grasp_detector")
+    stage = Stage(ros)
+
+    def unstamped(state):
+        publish(JointState(name=state.name, position=state.position))
+
+    publish, stage.states.publish = stage.states.publish, unstamped
+    shift = time.time() + 1.0
+
+    def now():
+        return time.time() - shift + 1.0
+
+    for phase, frame, _, position, end_reason in phases:  # the policy's clock is the node's own
+        stamp = shift + now()
+        moved = frame and Frame(frame.image, stamp)
+        stage.play([(phase, moved, stamp, position, end_reason)], "e1")
+        for _ in range(3):
+            unstamped(JointState(name=[JOINT], position=[position]))
+            time.sleep(0.02)
+    message = stage.wait_for(lambda: stage.outcomes, [(None, moved, time.time() - 1.0)], "an outcome")[0]
+    assert message.success == episode.outcome.success

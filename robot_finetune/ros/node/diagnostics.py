@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from robot_finetune.ros.node.guarded import dropped
 from robot_finetune.ros.node.qos import COMMAND
 
 
@@ -52,7 +53,9 @@ class Diagnostics:
             else:
                 log.info(health.message)
             self._previous = health.level
-        values = [KeyValue(key=key, value=str(value)) for key, value in health.values.items()]
+        values = [
+            KeyValue(key=key, value=str(value)) for key, value in {**health.values, **dropped(self._node)}.items()
+        ]
         name = self._node.get_fully_qualified_name().lstrip("/")
         status = DiagnosticStatus(
             level=health.level.value, name=name, message=health.message, hardware_id="none", values=values

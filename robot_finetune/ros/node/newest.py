@@ -8,6 +8,7 @@ from typing import Any
 from rclpy.node import Node
 
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import SENSOR
 from robot_finetune.ros.node.waiting import wait_for
 
@@ -20,7 +21,7 @@ class Newest:
         self._condition = threading.Condition()
         self._count, self._message = 0, None
         self._timeout = timeout
-        self._subscription = node.create_subscription(kind, topic, self._store, SENSOR)
+        self._subscription = listen(node, kind, topic, self._store, SENSOR)
 
     def next(self, cure: str) -> Any:
         """A message that comes after the call. Raises RobotError, ending with `cure`, if none does in time."""

@@ -7,6 +7,12 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 SENSOR = qos_profile_sensor_data
 """Camera images, and every subscription to sensors: best effort hears reliable and best-effort publishers alike."""
 
+
+def series(depth: int) -> QoSProfile:
+    """Subscriptions to sensors that want every message, though the node is held up for a while."""
+    return QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
 NEWEST = QoSProfile(depth=2, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Subscriptions that want the present state: joint states (two publishers, arm and gripper) and observations."""
 
