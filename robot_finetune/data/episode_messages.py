@@ -26,6 +26,7 @@ class KnownMeta:
     frame_id: str = setting("base_link", "frame of the poses")
     camera_frame_id: str = setting("camera", "frame of the image")
     decision_ms: tuple[float | None, ...] = setting((), "wall time of each decision", unit="ms", low=0.0)
+    number: int = setting(0, "of the episode in its folder, in the order in which they were made", low=0)
     mount: tuple[float, float] | None = setting(None, "where the gripper really is", unit="m")
 
 

@@ -10,10 +10,12 @@ import queue
 import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from robot_finetune.config import setting
+from robot_finetune.data.episode_counter import EpisodeCounter
 from robot_finetune.data.episode_log import SUFFIX, EpisodeLogError, episode_path, remove_leftovers, write_episode
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.open_episodes import OpenEpisode, OpenEpisodes
@@ -89,6 +91,7 @@ class EpisodeLoggerNode(ManagedNode):
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._folder)
         self._total = len(list(self._folder.glob(f"*{SUFFIX}")))
+        self._counter = EpisodeCounter(self._folder)
         self._open: OpenEpisodes[_Heard, _Judged] = OpenEpisodes()
         self._ready: queue.Queue[_Open | None] = queue.Queue()
         self._lost = 0
@@ -177,8 +180,12 @@ class EpisodeLoggerNode(ManagedNode):
         while True:
             known = episode_path(self._folder, episode.episode_id).is_file()
             try:
+                episode.meta["number"] = self._counter.last + 1
                 path = write_episode(self._folder, episode)
-                self._total += not known
+                if not known:
+                    self._total += 1
+                    with suppress(OSError):  # it is counted anew at the next start
+                        self._counter.count()
                 self._error = ""
                 return path
             except EpisodeLogError as error:
@@ -216,7 +223,8 @@ class EpisodeLoggerNode(ManagedNode):
             "confidence",
             "contradiction",
         )
-        summary = EpisodeSummary(**{name: getattr(outcome, name) for name in names}, path=str(path), total=self._total)
+        summary = EpisodeSummary(**{name: getattr(outcome, name) for name in names}, path=str(path))
+        summary.total, summary.number = self._total, self._counter.last
         summary.header.stamp = self.get_clock().now().to_msg()
         self._summaries.publish(summary)
 

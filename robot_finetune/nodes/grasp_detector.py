@@ -16,6 +16,8 @@ from robot_finetune.perception.frame_buffer import FrameBuffer
 from robot_finetune.perception.grasp_success import GraspDetector, GraspDetectorConfig
 from robot_finetune.perception.opening_history import OpeningHistory
 from robot_finetune.robot.interfaces import Frame, GraspEvidence, RobotError
+from robot_finetune.robot.joint_intake import check_message
+from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.conversions import check_context, outcome_to_message
 from robot_finetune.ros.images import image_to_rgb
@@ -69,7 +71,8 @@ class GraspDetectorNode(ManagedNode):
     def configure(self) -> None:
         self._config = read_parameters(self, GraspDetectorParameters)
         profile = load_robot(self._config.robot)
-        self._gripper_joint = profile.gripper.joint
+        self._gripper_joint = joint = profile.gripper.joint
+        self._limits = {joint: measured_limits(profile)[joint]}
         self._detect = GraspDetector(profile, self._config.detector)
         self._openings = OpeningHistory(profile.gripper, self._config.history)
         self._frames = FrameBuffer(FRAMES)
@@ -93,12 +96,9 @@ class GraspDetectorNode(ManagedNode):
         self._on_joint_states(message, str(info.get("publisher_gid")))
 
     def _on_joint_states(self, message: JointState, publisher: str = "") -> None:
-        if self._gripper_joint in message.name and len(message.position):  # else one of efforts or of other joints
-            index = list(message.name).index(self._gripper_joint)
-            if index >= len(message.position):
-                raise ValueError(f"{len(message.name)} names and {len(message.position)} positions")
-            stamp = self._stamp(message) or self._robot_clock.now()  # of a publisher that does not stamp: of now
-            self._openings.add(stamp, message.position[index], publisher, time.monotonic())
+        stamp = self._stamp(message) or self._robot_clock.now()  # of a publisher that does not stamp: of now
+        for position in check_message(self._limits, message.name, message.position).values():
+            self._openings.add(stamp, position, publisher, time.monotonic())
         self._received["joint_states"] += 1
 
     def _on_image(self, message: Image) -> None:

@@ -50,6 +50,26 @@ class _Joint:
     said: str = ""
 
 
+def check_message(
+    limits: Mapping[str, JointLimit], names: Sequence[str], positions: Sequence[float]
+) -> dict[str, float]:
+    """The positions of the joints in `limits` in a message; none where it has none, such as one of efforts alone.
+
+    Raises BadJointState for what is wrong by itself: uneven arrays, positions that are not finite or beyond the limits.
+    """
+    pairs = zip(names, positions, strict=False)
+    wanted = {name: float(position) for name, position in pairs if name in limits}
+    if wanted and len(names) != len(positions):
+        raise BadJointState(f"{len(names)} names and {len(positions)} positions")
+    for name, position in wanted.items():
+        limit = limits[name]
+        if not math.isfinite(position):
+            raise BadJointState(f"{name} is {position}")
+        if not limit.low - BEYOND <= position <= limit.high + BEYOND:
+            raise BadJointState(f"{name} is at {position:.4g}, its limits are {limit.low:.4g} to {limit.high:.4g}")
+    return wanted
+
+
 class JointIntake:
     """Checks joint states; one thread uses it. limits: of the joints that are wanted, the others are ignored."""
 
@@ -69,30 +89,15 @@ class JointIntake:
         stamp: of the message [s], that of its arrival if it is not `stamped`. now: of the node's clock; 0 if it has
         none yet. Raises BadJointState.
         """
-        if not len(positions):
-            return {}
-        wanted = {
-            name: float(position) for name, position in zip(names, positions, strict=False) if name in self._limits
-        }
+        wanted = check_message(self._limits, names, positions)
         if not wanted:
             return {}
-        if len(names) != len(positions):
-            raise BadJointState(f"{len(names)} names and {len(positions)} positions")
-        self._check_values(wanted)
         self._check_stamp(tuple(sorted(wanted)), stamp, now)
         heard = [self._hear(name, position, stamp, stamped) for name, position in wanted.items()]
         for joint in heard:
             if joint.steady < CONFIRM and joint.said:
                 raise BadJointState(f"{joint.said}: {TWO_PUBLISHERS}")
         return wanted if all(joint.steady == CONFIRM for joint in heard) else {}
-
-    def _check_values(self, wanted: Mapping[str, float]) -> None:
-        for name, position in wanted.items():
-            limit = self._limits[name]
-            if not math.isfinite(position):
-                raise BadJointState(f"{name} is {position}")
-            if not limit.low - BEYOND <= position <= limit.high + BEYOND:
-                raise BadJointState(f"{name} is at {position:.4g}, its limits are {limit.low:.4g} to {limit.high:.4g}")
 
     def _check_stamp(self, source: tuple[str, ...], stamp: float, now: float) -> None:
         if now and stamp > now + AHEAD:

@@ -150,7 +150,9 @@ class Monitor:
             bool(message.contradiction),
             message.end_reason,
         )
-        grasp = Grasp(message.episode_id, message.mode, message.policy_version, *judged, path=path)
+        grasp = Grasp(
+            message.episode_id, message.mode, message.policy_version, *judged, path=path, number=message.number
+        )
         self.grasps.setdefault(message.episode_id, grasp)
 
 

@@ -25,7 +25,10 @@ EXPLORE, EVALUATE = "explore", "evaluate"
 
 @dataclass(frozen=True)
 class Grasp:
-    """One grasp. Ids sort by time. decision_ms: wall time of each decision. path: the episode's file."""
+    """One grasp. number: in the order in which they were made; 0 in old logs, whose ids sort by time.
+
+    decision_ms: wall time of each decision. path: the episode's file.
+    """
 
     episode_id: str
     mode: str
@@ -36,6 +39,12 @@ class Grasp:
     end_reason: str = ""
     decision_ms: tuple[float, ...] = ()
     path: Path = Path()
+    number: int = 0
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """What grasps are sorted by."""
+        return self.number, self.episode_id
 
     @staticmethod
     def of(episode: Episode, path: Path) -> Grasp:
@@ -43,7 +52,15 @@ class Grasp:
         times = tuple(time for time in episode.meta.get("decision_ms", ()) if time is not None)
         outcome = episode.outcome
         judged = (outcome.success, outcome.confidence, outcome.contradiction, episode.end_reason)
-        return Grasp(episode.episode_id, episode.mode, episode.policy_version, *judged, times, path)
+        return Grasp(
+            episode.episode_id,
+            episode.mode,
+            episode.policy_version,
+            *judged,
+            times,
+            path,
+            int(episode.meta.get("number", 0)),
+        )
 
 
 @dataclass(frozen=True)
@@ -57,9 +74,9 @@ class Phases:
 
     @property
     def all(self) -> tuple[Grasp, ...]:
-        """All grasps, by time."""
+        """All grasps, in the order in which they were made."""
         grasps = (*self.before, *self.learning, *self.after, *self.other)
-        return tuple(sorted(grasps, key=lambda grasp: grasp.episode_id))
+        return tuple(sorted(grasps, key=lambda grasp: grasp.order))
 
 
 def success(grasps: Sequence[Grasp]) -> Proportion:
@@ -69,12 +86,12 @@ def success(grasps: Sequence[Grasp]) -> Proportion:
 
 def sort_into_phases(grasps: Sequence[Grasp], base_version: int) -> Phases:
     """Which grasp belongs to which phase of a session that began with `base_version`."""
-    ordered = sorted(grasps, key=lambda grasp: grasp.episode_id)
+    ordered = sorted(grasps, key=lambda grasp: grasp.order)
     learning = [grasp for grasp in ordered if grasp.mode == EXPLORE]
     measured = [grasp for grasp in ordered if grasp.mode == EVALUATE]
-    first, last = (learning[0].episode_id, learning[-1].episode_id) if learning else ("~", "~")
-    before = [grasp for grasp in measured if grasp.episode_id < first and grasp.version == base_version]
-    late = [grasp for grasp in measured if grasp.episode_id > last]
+    early = [grasp for grasp in measured if not learning or grasp.order < learning[0].order]
+    before = [grasp for grasp in early if grasp.version == base_version]
+    late = [grasp for grasp in measured if learning and grasp.order > learning[-1].order]
     after = [grasp for grasp in late if grasp.version == late[-1].version]
     known = {grasp.episode_id for grasp in (*before, *learning, *after)}
     other = [grasp for grasp in ordered if grasp.episode_id not in known]

@@ -25,6 +25,7 @@ from robot_finetune.robot.patience import Patience
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.arms.poses import pose_stamped, quaternion
 from robot_finetune.ros.node.action_client import interface
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import COMMAND
 from robot_finetune.ros.node.service_client import ServiceCaller
 from robot_finetune.ros.node.stamps import to_stamp
@@ -59,7 +60,7 @@ class ServoArm:
         self._switch = ServiceCaller(node, self._type, f"{servo.node}/switch_command_type", cure)
         self._pause = ServiceCaller(node, SetBool, f"{servo.node}/pause_servo", cure)
         self._targets = node.create_publisher(PoseStamped, f"{servo.node}/pose_target_cmds", COMMAND)
-        node.create_subscription(self._codes, f"{servo.node}/status", self._on_status, COMMAND)
+        listen(node, self._codes, f"{servo.node}/status", self._on_status, COMMAND)
         self._status = self._codes.NO_WARNING
         self._stopped = threading.Event()
         self._commanded: np.ndarray | None = None

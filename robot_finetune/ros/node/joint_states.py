@@ -14,6 +14,7 @@ from sensor_msgs.msg import JointState
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.joint_intake import BadJointState, JointIntake
 from robot_finetune.robot.joint_limits import JointLimit
+from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import NEWEST
 from robot_finetune.ros.node.stamps import to_seconds
 from robot_finetune.ros.node.waiting import Check, RosClock, no_check, wait_for
@@ -30,7 +31,7 @@ NAMES = 64
 
 class JointStates:
     """Newest believed position of every wanted joint on a joint_states topic; several publishers (arm, gripper) may
-    share it. What cannot be true is passed over (robot.joint_intake); dropped: how many messages were."""
+    share it. What cannot be true is passed over and counted (robot.joint_intake)."""
 
     def __init__(
         self,
@@ -51,8 +52,7 @@ class JointStates:
         self._names: set[str] = set()
         self._fault = ""
         self._fault_time = -math.inf
-        self.dropped = 0
-        self._subscription = node.create_subscription(JointState, topic, self._store, NEWEST)
+        self._subscription = listen(node, JointState, topic, self._store, NEWEST)
         self.topic = self._subscription.topic_name
 
     def positions(self, joints: Sequence[str], since: float = 0.0) -> np.ndarray:
@@ -103,9 +103,8 @@ class JointStates:
             )
         except BadJointState as error:
             with self._condition:
-                self.dropped += 1
                 self._fault, self._fault_time = str(error), time.monotonic()
-            return
+            raise
         self._clock.observe(stamp)
         arrival = time.monotonic()
         with self._condition:
