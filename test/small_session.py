@@ -31,13 +31,13 @@ VARIATION = "extend_gripper_1cm"
 
 
 class SessionProcess:
-    """The command in a process; what it prints goes to a file beside its folder `out`."""
+    """The command in a process; what it prints goes to a file beside its folder `out`, or to a file descriptor."""
 
-    def __init__(self, out: Path, *words: Any) -> None:
+    def __init__(self, out: Path, *words: Any, printed_to: int | None = None) -> None:
         self.out, self._log = out, out.parent / "printed.txt"
         command = [sys.executable, str(executable("robot-finetune")), "session", *map(str, words)]
         with self._log.open("w") as output:
-            self.popen = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            self.popen = subprocess.Popen(command, stdout=printed_to or output, stderr=subprocess.STDOUT)
 
     @property
     def printed(self) -> str:

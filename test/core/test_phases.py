@@ -56,3 +56,13 @@ def test_the_newest_undamaged_version_goes_on(tmp_path):
     (tmp_path / "checkpoints" / "v0009").mkdir()  # torn: without a card
     newest = newest_sound(tmp_path)
     assert newest is not None and newest.version == BASE + 1
+
+
+def test_a_clock_that_was_set_back_changes_no_phase():
+    """Ids have the time in them; the numbers that the logger counts say what came first."""
+    before = Grasp("20260102T000000-a", EVALUATE, BASE, True, number=1)
+    learned = [Grasp(f"20260101T00000{i}-b", EXPLORE, BASE + i, True, number=2 + i) for i in range(3)]
+    after = Grasp("20250101T000000-c", EVALUATE, BASE + 2, True, number=5)
+    phases = sort_into_phases([*learned, after, before], BASE)
+    assert (phases.before, phases.learning, phases.after) == ((before,), tuple(learned), (after,))
+    assert phases.all == (before, *learned, after)

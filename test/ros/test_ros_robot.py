@@ -1,5 +1,6 @@
 """The devices over topics, moved by a worker thread as the policy does it."""
 
+import math
 import time
 from dataclasses import replace
 
@@ -143,6 +144,37 @@ def test_a_joint_that_the_driver_does_not_have_is_named(ros, worker):
     publisher.publish(JointState(name=["elbow"], position=[0.1]))
     with pytest.raises(RobotError, match="lack joint_1, there are elbow: check the robot profile"):
         worker(states.positions, ["joint_1"])
+
+
+def test_two_publishers_of_joint_states_are_named(ros, worker):
+    states = JointStates(ros.node, "joint_states", RosClock(ros.node), {"elbow": JointLimit(-3, 3, 2.0)}, 0.5)
+    publishers = [ros.publisher(JointState, "joint_states", COMMAND) for _ in range(2)]
+    future = worker.submit(states.positions, ["elbow"])
+
+    def publish():
+        for publisher, position in zip(publishers, (0.0, 1.56), strict=True):
+            publisher.publish(JointState(name=["elbow"], position=[position]))
+            ros.spin_for(0.01)
+        return future.done()
+
+    ros.wait_until(publish, "the answer")
+    with pytest.raises(RobotError, match=r"no sound joint_states .*: elbow jumped 1\.56 .*do two publishers write"):
+        future.result()
+
+
+def test_a_joint_state_that_is_no_number_is_passed_over(ros, worker):
+    states = JointStates(ros.node, "joint_states", RosClock(ros.node), {"elbow": JointLimit(-3, 3, 2.0)}, 5.0)
+    publisher = ros.publisher(JointState, "joint_states", COMMAND)
+
+    def publish(position):
+        publisher.publish(JointState(name=["elbow"], position=[position]))
+        ros.spin_for(0.01)
+        return states.newest(["elbow"]) is not None
+
+    ros.wait_until(lambda: publish(0.5), "a state that is believed")
+    for position in (math.nan, 1e6, 0.51):
+        publish(position)
+    assert worker(states.positions, ["elbow"]) == pytest.approx([0.51])
 
 
 def test_positions_of_a_time_are_waited_for_and_late_clocks_are_named(ros, worker):

@@ -26,8 +26,8 @@ def session(tmp_path):
     words = small_session(tmp_path, BEFORE, GRASPS, AFTER)
     started = []
 
-    def start(*other):
-        started.append(SessionProcess(tmp_path / "out", *(other or words)))
+    def start(*other, printed_to=None):
+        started.append(SessionProcess(tmp_path / "out", *(other or words), printed_to=printed_to))
         return started[-1]
 
     yield start
@@ -105,6 +105,19 @@ def test_ctrl_c_ends_with_a_report_and_resume_goes_on(session, ros, summaries):
     more = json.loads((out / "summary.json").read_text())
     assert more["after"]["episodes"] == AFTER + 2 and more["grasps"] == GRASPS
     assert more["versions"][-1]["version"] == summary["versions"][-1]["version"], "nothing was learned in between"
+
+
+def test_a_closed_terminal_ends_with_a_report(session, ros, summaries):
+    terminal, its_end = os.openpty()
+    process = session(printed_to=its_end)
+    os.close(its_end)
+    wait_for(ros, process, lambda: summaries, "a grasp")
+    os.close(terminal)  # nobody reads any more, and the kernel would send SIGHUP
+    process.popen.send_signal(signal.SIGHUP)
+    process.popen.send_signal(signal.SIGHUP)  # as a shell does once more
+    assert process.wait() == 0
+    summary = json.loads((process.out / "summary.json").read_text())
+    assert summary["ended"].startswith("stopped by the operator") and (process.out / "report.html").is_file()
 
 
 @pytest.mark.parametrize("node", ["policy", "sim_cell"])

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +52,12 @@ def signals(count: int, seed: int, folder: Path) -> Tally:
     return tally
 
 
-def emergency_stops(count: int, seed: int, folder: Path) -> tuple[Tally, list[float]]:
-    """Emergency stops during motions; also the wall seconds from each call to the last command that still moved."""
-    tally, rng, latest = Tally("emergency stops"), np.random.default_rng(seed), []
+def emergency_stops(count: int, seed: int, folder: Path) -> tuple[Tally, list[float], list[float]]:
+    """Emergency stops during motions, on a busy computer; also the wall seconds from each call to the first hold, and
+    to the last command that still moved the arm (0 if none came)."""
+    tally, rng, first, latest = Tally("emergency stops"), np.random.default_rng(seed), [], []
     node = TestNode(int(os.environ["ROS_DOMAIN_ID"]))
-    with spawner(int(os.environ["ROS_DOMAIN_ID"]), folder) as spawn:
+    with busy(os.cpu_count() or 1), spawner(int(os.environ["ROS_DOMAIN_ID"]), folder) as spawn:
         cell = CellGraph(spawn, node, folder, real_time_factor=1.0)
         heard: list[tuple[float, bool]] = []  # when, and whether it moves the arm
         node.node.create_subscription(
@@ -71,13 +76,30 @@ def emergency_stops(count: int, seed: int, folder: Path) -> tuple[Tally, list[fl
             called = time.monotonic()
             assert node.call(Trigger, "policy/emergency_stop").success
             node.spin_for(AFTER)
-            moved = [when - called for when, moves in heard if moves and when > called]
-            latest.append(max(moved, default=0.0))
-            tally.survived += 1
+            after = [(when - called, moves) for when, moves in heard if when > called]
+            holds = [when for when, moves in after if not moves]
+            latest.append(max((when for when, moves in after if moves), default=0.0))
+            if holds:
+                first.append(min(holds))
+                tally.survived += 1
+            else:
+                tally.note("no hold after the call")
             for service in ("reset_emergency_stop", "start"):
                 assert node.call(Trigger, f"policy/{service}").success
     node.close()
-    return tally, latest
+    return tally, first, latest
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """As many processes that do nothing but compute."""
+    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def _seconds(command: JointTrajectory) -> float:

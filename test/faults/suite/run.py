@@ -22,9 +22,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # modules that all tests sha
 
 import clocks
 import exits
+import hostile
 import kills
 import motions
 import readers
+import relays
 import writes
 from tally import Tally, table
 
@@ -33,10 +35,11 @@ from robot_finetune.ros.environment import node_environment, unused_domain
 
 
 def emergency_stops(count: int, seed: int, folder: Path) -> Tally:
-    """As `exits.emergency_stops`, with its figures as a note."""
-    tally, latest = exits.emergency_stops(count, seed, folder)
-    ms = np.percentile(latest, [50, 99, 100]) * 1e3
-    print(f"from a call to the last motion command: p50 {ms[0]:.1f}, p99 {ms[1]:.1f}, p100 {ms[2]:.1f} ms", flush=True)
+    """As `exits.emergency_stops`; prints its times."""
+    tally, *times = exits.emergency_stops(count, seed, folder)
+    for what, seconds in zip(("the first hold", "the last motion command"), times, strict=True):
+        ms = np.percentile(seconds or [np.nan], [50, 99, 100]) * 1e3
+        print(f"from the call of a stop to {what}: p50 {ms[0]:.1f}, p99 {ms[1]:.1f}, p100 {ms[2]:.1f} ms", flush=True)
     return tally
 
 
@@ -49,6 +52,8 @@ KINDS: dict[str, tuple[Callable[[int, int, Path], Tally], int, int]] = {
     "signals": (exits.signals, 3, 60),
     "stops": (emergency_stops, 5, 200),
     "clocks": (clocks.clock_jumps, 5, 60),
+    "messages": (hostile.hostile_messages, 2_000, 50_000),
+    "sensors": (relays.joint_state_faults, 10, 100),
 }
 """What is tried, and how often in the short and in the long form."""
 
