@@ -123,7 +123,7 @@ def corner_commands(profile, reach):
 @pytest.fixture
 def walk(tmp_path):
     """walk(answers) runs the wizard on the simulated cell; returns it, its draft and what was said."""
-    cell = Cell(load_robot("sim"), seed=3)
+    cell = Cell(load_robot("sim"), seed=4)  # nothing lies in the middle of the bin
 
     def start(answers):
         draft = Draft("sim", tmp_path / "cell.yaml")

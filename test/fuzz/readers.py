@@ -127,7 +127,7 @@ def _copied(*parts: str, to: str) -> Callable[[Path], object]:
 
 @cache
 def _metrics() -> SessionMetrics:
-    return SessionMetrics(1, 6.5, 100.0, 50.0, 50, {"hz": 30.0}, [0.1], [(1.0, 0.5)], {"trainer": 1}, "complete")
+    return SessionMetrics(1, 6.5, 100.0, 50.0, 50, {"hz": 30.0}, [0.1], [(1.0, 0.5)], {"trainer": 1}, ended="complete")
 
 
 READERS: dict[str, Reader] = {

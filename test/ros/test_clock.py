@@ -1,5 +1,6 @@
 """Spans of time, whatever somebody does to the clocks."""
 
+import threading
 import time
 
 import pytest
@@ -22,6 +23,7 @@ def simulated(ros):
         message.clock.sec = seconds
         publisher.publish(message)
         ros.wait_until(lambda: ros.node.get_clock().now().nanoseconds == seconds * 10**9, f"/clock {seconds}")
+        ros.spin_for(0.2)  # whoever waits has looked at it
 
     return show
 
@@ -29,8 +31,15 @@ def simulated(ros):
 def test_a_simulated_clock_that_is_set_back_or_leaps_is_waited_through(ros, worker, simulated):
     simulated(1_000_000)
     clock = RosClock(ros.node, timeout=10.0)
-    before = clock.elapsed()
-    waiting = worker.submit(clock.sleep, 3.0)
+    before, begun = clock.elapsed(), threading.Event()
+
+    def sleep():
+        begun.set()
+        clock.sleep(3.0)
+
+    waiting = worker.submit(sleep)
+    begun.wait(60.0)
+    ros.spin_for(0.5)  # it sleeps
     simulated(1_000_001)
     simulated(5)
     assert not waiting.done() and clock.now() == 5
