@@ -6,6 +6,7 @@ The node graph and its arguments are data in robot_finetune/graph/bringup.py; th
 
 import os
 from datetime import datetime
+from functools import partial
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown
@@ -13,7 +14,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from robot_finetune.graph import bringup
-from robot_finetune.ros.environment import missing_environment
+from robot_finetune.ros.environment import executable, missing_environment
 from robot_finetune.ros.shared_memory import remove_orphans
 
 
@@ -22,10 +23,15 @@ def start(context: LaunchContext) -> list:
     given = context.launch_configurations
     arguments = [argument["name"] for argument in bringup.launch_arguments()]
     options = bringup.parse_options({name: given[name] for name in arguments})
+    specs = bringup.node_graph(options)
+    for spec in specs:  # before anything starts: a launch that fails half-way leaves its processes to themselves
+        executable(spec.executable, spec.package)
+    if options.record:
+        bringup.require_recorder()
     remove_orphans()
     missing = missing_environment(os.environ)
     actions = [SetEnvironmentVariable(name, value) for name, value in missing.items()]
-    actions += [node(spec) for spec in bringup.node_graph(options)]
+    actions += [node(spec) for spec in specs]
     if options.record:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         actions.append(ExecuteProcess(cmd=bringup.record_command(options, stamp), output="screen"))
@@ -46,12 +52,19 @@ def node(spec: bringup.NodeSpec) -> Node:
         arguments=list(spec.arguments),
         respawn=spec.respawn,
         respawn_delay=1.0,
-        on_exit=[Shutdown(reason=f"{spec.name} has ended")] if spec.required else None,
+        on_exit=partial(end, spec.name) if spec.required else None,
         output="screen",
         emulate_tty=True,
     )
 
 
+def end(name: str, event: object, context: LaunchContext) -> list:
+    """The graph ends with this node, unless it ends already."""
+    return [] if context.is_shutdown else [Shutdown(reason=f"{name} has ended")]
+
+
 def generate_launch_description() -> LaunchDescription:
     declared = [DeclareLaunchArgument(**argument) for argument in bringup.launch_arguments()]
+    patience = "seconds between Ctrl-C and SIGTERM for a node that has not ended"
+    declared.append(DeclareLaunchArgument("sigterm_timeout", default_value="20", description=patience))
     return LaunchDescription([*declared, OpaqueFunction(function=start)])

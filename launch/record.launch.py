@@ -13,6 +13,7 @@ ARGUMENTS = ("out", "namespace")
 def start(context: LaunchContext) -> list:
     """Record into a new folder of the session's output folder."""
     options = bringup.parse_options({name: context.launch_configurations[name] for name in ARGUMENTS})
+    bringup.require_recorder()
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return [ExecuteProcess(cmd=bringup.record_command(options, stamp), output="screen")]
 

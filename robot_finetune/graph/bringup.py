@@ -7,12 +7,22 @@ here imports ROS.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, policy_folder, resolve, setting, share_path
+from robot_finetune.config import (
+    SEED_LIMIT,
+    ConfigError,
+    from_mapping,
+    package_share,
+    policy_folder,
+    resolve,
+    setting,
+    share_path,
+)
 from robot_finetune.data.layout import BAGS
 from robot_finetune.data.version_card import read_card
 from robot_finetune.files import parse_yaml
@@ -76,7 +86,7 @@ class BringupOptions:
 
 def node_graph(options: BringupOptions) -> list[NodeSpec]:
     """The processes of a session, in starting order. Raises ConfigError for an unknown robot or variation, and where no
-    policy is."""
+    policy or no params_file is."""
     profile = load_robot(options.robot)
     resolve("variations", options.variation)
     simulated = profile.name == SIMULATED
@@ -88,7 +98,9 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
         "image_size": read_card(policy).image_size,
         "out": str(Path(options.out).expanduser().absolute()),
     }
-    extra = (Path(options.params_file),) if options.params_file else ()
+    extra = (Path(options.params_file).expanduser().absolute(),) if options.params_file else ()
+    if extra and not extra[0].is_file():
+        raise ConfigError(f"params_file = {options.params_file}: no such file; check the path")
     left_out = {name for name, wanted in (("sim_cell", simulated), ("trainer", options.train)) if not wanted}
     specs: list[NodeSpec] = []
     for name, names in PARAMETERS.items():
@@ -128,6 +140,17 @@ def record_command(options: BringupOptions, stamp: str) -> list[str]:
     prefix = f"/{options.namespace.strip('/')}/" if options.namespace else "/"
     topics = [prefix + topic for topic in RECORDED_TOPICS]
     return ["ros2", "bag", "record", "--storage", "mcap", "--output", str(bag), "--topics", *topics]
+
+
+def require_recorder() -> None:
+    """Raises ConfigError where `record_command` cannot run."""
+    if shutil.which("ros2") is None:
+        raise ConfigError("recording needs the command ros2: source ROS 2, or leave record:=true out")
+    try:
+        package_share("rosbag2_storage_mcap")
+    except ConfigError:
+        cure = "apt install ros-$ROS_DISTRO-rosbag2 ros-$ROS_DISTRO-rosbag2-storage-mcap, or leave record:=true out"
+        raise ConfigError(f"recording needs rosbag2 with its mcap storage: {cure}") from None
 
 
 def launch_arguments() -> list[dict[str, Any]]:

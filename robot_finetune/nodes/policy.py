@@ -38,6 +38,7 @@ from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
 from robot_finetune.ros.node.qos import LATCHED
+from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.workspace_marker import workspace_shower
@@ -277,4 +278,5 @@ class PolicyNode(ManagedNode):
 
 
 def main(args: Sequence[str] | None = None) -> int:
+    end_with_parent()  # a launch that is killed must not leave the arm moving
     return run_managed_node(PolicyNode, args)

@@ -13,6 +13,7 @@ from typing import Any
 @dataclass
 class LaunchContext:
     launch_configurations: dict[str, str] = field(default_factory=dict)
+    is_shutdown: bool = False
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Node:
     arguments: list[str]
     respawn: bool
     respawn_delay: float
-    on_exit: list[Any] | None
+    on_exit: Callable[[Any, LaunchContext], list[Any]] | None
     output: str
     emulate_tty: bool
 

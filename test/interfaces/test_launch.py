@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -66,21 +67,59 @@ def test_launch_starts_the_graph_of_bringup(launch_file, values):
 
 def test_every_option_is_a_described_launch_argument(launch_file):
     declared, _ = launch_file("finetune.launch.py")
-    assert [argument.name for argument in declared] == [
-        field.name for field in dataclasses.fields(bringup.BringupOptions)
-    ]
+    options = [field.name for field in dataclasses.fields(bringup.BringupOptions)]
+    assert [argument.name for argument in declared] == [*options, "sigterm_timeout"]
     assert all(argument.description for argument in declared)
     arguments = {argument.name: argument for argument in declared}
     assert "offset_gripper_10cm" in arguments["variation"].description
     assert arguments["mode"].choices == ["explore", "evaluate"] and arguments["rviz"].choices == ["true", "false"]
 
 
-def test_recording_takes_the_topics_of_the_namespace(launch_file, tmp_path):
+@pytest.fixture
+def recorder(monkeypatch, tmp_path):
+    """A command ros2, and rosbag2 as the index of installed packages has it."""
+    index = tmp_path / "prefix" / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (index / "rosbag2_storage_mcap").write_text("")
+    (tmp_path / "ros2").write_text("#!/bin/sh")
+    (tmp_path / "ros2").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'prefix'}:{os.environ.get('AMENT_PREFIX_PATH', '')}")
+
+
+def test_recording_takes_the_topics_of_the_namespace(launch_file, tmp_path, recorder):
     _, alone = launch_file("record.launch.py", out=str(tmp_path), namespace="left")
     _, within = launch_file("finetune.launch.py", out=str(tmp_path), namespace="left", record="true")
     for actions in (alone, within):
         (process,) = of_kind(actions, "ExecuteProcess")
         assert "/left/policy_step" in process.cmd and any(str(tmp_path) in word for word in process.cmd)
+
+
+@pytest.mark.parametrize("name", ["record.launch.py", "finetune.launch.py"])
+def test_recording_without_rosbag2_starts_nothing(launch_file, tmp_path, recorder, monkeypatch, name):
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "")
+    values = {"record": "true"} if name == "finetune.launch.py" else {}
+    with pytest.raises(ConfigError, match="recording needs rosbag2 with its mcap storage: apt install"):
+        launch_file(name, out=str(tmp_path), **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [({"rviz": "true"}, "install the package robot_state_publisher"), ({"params_file": "none.yaml"}, "no such file")],
+)
+def test_a_launch_that_cannot_start_everything_starts_nothing(launch_file, tmp_path, values, named):
+    with pytest.raises(ConfigError, match=named):
+        launch_file("finetune.launch.py", out=str(tmp_path), **values)
+
+
+def test_the_graph_ends_with_what_moves_the_arm_and_only_once(launch_file):
+    _, actions = launch_file("finetune.launch.py")
+    (policy,) = [action for action in actions if getattr(action, "name", "") == "policy"]
+    context = launch_stand_in.LaunchContext({})
+    (shutdown,) = policy.on_exit(None, context)
+    assert shutdown.reason == "policy has ended"
+    context.is_shutdown = True
+    assert policy.on_exit(None, context) == []
 
 
 def test_nothing_that_moves_is_respawned():

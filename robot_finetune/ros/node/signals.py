@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -44,3 +45,20 @@ def end_signals(act: Callable[[], object], interrupts: Callable[[], bool]) -> It
         watcher.join(timeout=5.0)
         os.close(read)
         os.close(write)
+
+
+def end_with_parent() -> None:
+    """Have SIGTERM sent to this process when the one that started it ends, however that ends: for what moves an arm.
+
+    Where the system cannot, nothing happens. A process that nobody waits for (of a service, say) has no such parent.
+    """
+    parent = os.getppid()
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    except (OSError, AttributeError):  # no Linux
+        return
+    if parent != os.getppid():  # it has ended in between
+        signal.raise_signal(signal.SIGTERM)
+
+
+_PR_SET_PDEATHSIG = 1
