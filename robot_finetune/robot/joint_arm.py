@@ -98,11 +98,12 @@ class JointArm:
             self._hold(self._commanded() if q is None else q, q)
 
     def _follow(self, q: np.ndarray, trajectory: JointTrajectory, target: np.ndarray) -> MoveResult:
+        measured = self._driver.positions()  # which may have to be waited for: a stop must not wait as well
         with self._sending:
             self._check()
             if self._stopped.is_set():
                 return MoveResult(self._kinematics.forward(q), "stopped")
-            self._gate.trajectory(trajectory, self._driver.positions())
+            self._gate.trajectory(trajectory, measured)
             self._send(q, trajectory)
         patience = Patience(fastest_joint(q, trajectory), self._motion.settle, self._motion.timeout)
         if reason := self._wait(float(trajectory.times[-1]) + self._motion.settle):
