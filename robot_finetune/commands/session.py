@@ -46,7 +46,6 @@ def command(out: Path | None, resume: Path | None, **given: Any) -> None:
 
 def _run(folder: Path, head: Any, asked_to_stop: Any) -> None:
     from robot_finetune.config import ConfigError
-    from robot_finetune.data.disk import no_room
     from robot_finetune.report.page import write_report
     from robot_finetune.robot.interfaces import RobotError
     from robot_finetune.session.metrics import COMPLETE
@@ -57,8 +56,6 @@ def _run(folder: Path, head: Any, asked_to_stop: Any) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show every character is no reason to end
     progress = Progress(sys.stdout)
-    if full := no_room(folder):
-        raise ConfigError(full)
     try:
         write_head(folder, head)
     except OSError as error:

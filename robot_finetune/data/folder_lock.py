@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting
+from robot_finetune.data.disk import no_room
 from robot_finetune.files import to_json
 
 SUFFIX = ".lock"
@@ -43,9 +44,11 @@ class Owner:
 def folder_lock(folder: Path, kind: str, name: str) -> Iterator[None]:
     """Own `folder` as its only `kind` ("session", "trainer") while the block runs. name: what messages call the owner.
 
-    Raises FolderBusy, which names the owner, and ConfigError where the folder cannot be locked.
+    Raises FolderBusy, which names the owner, and ConfigError where the folder cannot be locked or its disk is full.
     """
     path, mine = Path(folder) / f"{kind}{SUFFIX}", Owner(name, platform.node() or "unknown", os.getpid())
+    if full := no_room(folder):
+        raise ConfigError(full)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
