@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -130,9 +131,9 @@ class Monitor:
         self._heard = time.monotonic()
 
     def _on_trainer(self, message: TrainerStatus) -> None:
-        loss = _finite(message.loss, "loss") if message.updates else 0.0
-        if message.updates and (not self.losses or message.updates > self.losses[-1][0]):
-            self.losses.append((message.updates, loss))
+        newer = message.updates and (not self.losses or message.updates > self.losses[-1][0])
+        if newer and math.isfinite(message.loss):  # a trainer that has just been started again does not know it yet
+            self.losses.append((message.updates, float(message.loss)))
         self.trainer = message
 
     def _on_update(self, message: ModelUpdate) -> None:

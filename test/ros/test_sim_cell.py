@@ -100,7 +100,7 @@ def test_refuses_a_trajectory_for_other_joints(spawn_node, ros):
     arm = ros.publisher(JointTrajectory, "arm_controller/joint_trajectory", COMMAND)
     first = ros.wait_until(lambda: states and states[-1], "joint states").position
     arm.publish(trajectory(["elbow"], [0.5]))
-    ros.wait_until(lambda: "refused: trajectory for joints elbow" in process.output, "the refusal")
+    ros.wait_until(lambda: "refused: trajectory for joints ['elbow']: this arm has" in process.output, "the refusal")
     count = len(states)
     ros.wait_until(lambda: len(states) > count + 50, "more joint states")
     np.testing.assert_allclose(states[-1].position, first, atol=1e-3)
