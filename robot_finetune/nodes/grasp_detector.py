@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,10 @@ from robot_finetune.ros.node.waiting import RosClock
 
 IMAGES = ("before", "after_lift", "after_drop")
 PHASES = ("reset", "before", "approach", "lifted", "after_lift", "after_drop")
+MEASURED = ("lifted", "after_lift")
+"""Phases at whose beginning the gripper's opening counts."""
+STATES_LATE = 2.0
+"""Wall seconds for which joint states are waited for after the last image."""
 FRAMES = 30
 """Camera images that are kept until a phase refers to one of them."""
 STATES = 200
@@ -55,12 +60,15 @@ class GraspDetectorParameters:
 
 @dataclass
 class _Episode:
-    """What is known of the running episode. entered: times of its phases. frames: None for a lost image."""
+    """What is known of the running episode. entered: times of its phases. frames: None for a lost image.
+
+    seen: wall time at which all of its images were there."""
 
     entered: dict[str, float] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
     frames: dict[str, Frame | None] = field(default_factory=dict)
     last: PolicyStatus | None = None
+    seen: float = 0.0
 
 
 class GraspDetectorNode(ManagedNode):
@@ -156,7 +164,16 @@ class GraspDetectorNode(ManagedNode):
                 if frame is not None or self._frames.newer_than(episode.wanted[phase]) >= self._config.patience:
                     episode.frames[phase] = frame
             if "after_drop" in episode.frames and len(episode.frames) == len(episode.wanted):
-                self._judge(episode_id, episode)
+                episode.seen = episode.seen or time.monotonic()
+                if self._is_measured(episode) or time.monotonic() - episode.seen > STATES_LATE:
+                    self._judge(episode_id, episode)
+
+    def _is_measured(self, episode: _Episode) -> bool:
+        """Whether the joint states of the grasp have come; on a busy computer they can be later than its images."""
+        try:
+            return all(self._openings.at(episode.entered.get(phase, math.inf)) is not None for phase in MEASURED)
+        except RobotError:
+            return True  # they contradict each other: nothing to wait for
 
     def _judge(self, episode_id: str, episode: _Episode) -> None:
         status = episode.last
@@ -164,7 +181,7 @@ class GraspDetectorNode(ManagedNode):
         for phase in [phase for phase in IMAGES if episode.frames.get(phase) is None]:
             self.get_logger().warning(f"episode {episode_id}: the image {phase} was lost; it is judged without")
         try:
-            closed, lifted = (self._opening(episode, phase) for phase in ("lifted", "after_lift"))
+            closed, lifted = (self._opening(episode, phase) for phase in MEASURED)
             outcome = self._detect(GraspEvidence(closed, lifted, **{p: episode.frames.get(p) for p in IMAGES}))
         except (RobotError, ValueError) as error:
             self._refuse(episode_id, str(error))
