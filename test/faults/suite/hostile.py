@@ -26,7 +26,7 @@ def hostile_messages(count: int, seed: int, folder: Path) -> Tally:
     with spawner(domain, folder) as spawn:
         cell = CellGraph(spawn, node, folder)
         nodes = {"sim_cell": cell.sim, "camera": cell.camera, "grasp_detector": cell.detector}
-        nodes |= {"episode_logger": cell.logger(), "policy": cell.policy(max_failures=1_000_000)}
+        nodes |= {"episode_logger": cell.logger(), "policy": cell.policy(max_failures=100)}
         node.wait_until(lambda: cell.summaries, "a grasp")
         publishers = {
             name: node.publisher(topic.kind, name, topic.qos, listened=name not in SPARED)
