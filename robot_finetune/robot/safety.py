@@ -34,19 +34,21 @@ class EmergencyStop:
 
     def trip(self, reason: str = "requested by the operator") -> None:
         """Stop all guarded arms now and refuse motion from now on; the motion under way raises RobotError."""
-        self._reason = reason
-        self._tripped.set()
+        self._latch(reason)
         for arm in self._arms:
             arm.halt()
 
     def end(self) -> None:
         """Refuse motion from now on, and stop those guarded arms that move: the process ends."""
-        self._reason = "the process ends"
-        self._tripped.set()
+        self._latch("the process ends")
         for arm in self._arms:
             if arm.moving:
                 with suppress(RobotError):
                     arm.halt()
+
+    def _latch(self, reason: str) -> None:
+        self._reason = reason
+        self._tripped.set()
 
     def reset(self) -> None:
         """Allow motion again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -59,19 +60,14 @@ def _write_and_kill(folder: Path, first: int, after: float) -> list[tuple[str, i
     """What a writer said before it was killed, `after` seconds from when it began."""
     command = [sys.executable, "-c", WRITER, str(folder), str(first)]
     path = Path(__file__).parents[2]  # of the module fuzz
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(path)) as writer:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n", "the writer does not start"
         time.sleep(after)
         writer.kill()
         words = [line.split() for line in writer.stdout.read().splitlines(keepends=False)]
     return [(kind, int(value)) for kind, value in (pair for pair in words if len(pair) == 2)]
-
-
-def _environment(path: Path) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])}
 
 
 def _check(folder: Path, said: dict[str, set[int]], tally: Tally) -> None:
