@@ -80,6 +80,7 @@ class TestNode:
         self.node = rclpy.create_node("test", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+        self._clients: dict[str, Any] = {}
 
     def collect(self, kind: Any, topic: str, qos: Any) -> list[Any]:
         """A list to which each message of `topic` is added as it comes."""
@@ -96,9 +97,12 @@ class TestNode:
 
     def call(self, kind: Any, service: str, **request: Any) -> Any:
         """The response of a service."""
-        client = self.node.create_client(kind, service)
-        self.wait_until(client.service_is_ready, f"service {service}")
-        future = client.call_async(kind.Request(**request))
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, service)
+            self.wait_until(self._clients[service].service_is_ready, f"service {service}")
+            self.spin_for(0.3)  # a server that has not found its client within 0.1 s drops the response
+        self.wait_until(self._clients[service].service_is_ready, f"service {service}")
+        future = self._clients[service].call_async(kind.Request(**request))
         self.wait_until(future.done, f"the response of {service}")
         return future.result()
 

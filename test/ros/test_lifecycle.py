@@ -150,8 +150,8 @@ def test_a_deactivated_policy_stops_the_arm_and_starts_again_when_active(cell, r
     node.go("activate")
     ros.wait_until(lambda: cell.status.phase == "approach", "an approach")
     node.go("deactivate")
-    ros.wait_until(lambda: cell.status.phase == "discarded", "the end of the episode")
-    assert (cell.status.state, cell.status.message) == ("stopped", "stopped: the node is inactive")
+    ros.wait_until(lambda: (cell.status.phase, cell.status.state) == ("discarded", "stopped"), "the end of the episode")
+    assert cell.status.message == "stopped: the node is inactive"
     node.rest()
     count, begin = len(commands), len(positions)
     node.rest()

@@ -80,8 +80,8 @@ def test_an_operator_pauses_stops_and_starts(cell, ros):
     assert ros.call(Trigger, "policy/start").success
     ros.wait_until(lambda: cell.status.phase == "approach", "an approach")
     assert ros.call(Trigger, "policy/emergency_stop").success
-    ros.wait_until(lambda: cell.status.phase == "discarded", "the episode discarded")
-    assert cell.status.state == "stopped" and "reset_emergency_stop" in cell.status.message
+    ros.wait_until(lambda: (cell.status.phase, cell.status.state) == ("discarded", "stopped"), "the episode discarded")
+    assert "reset_emergency_stop" in cell.status.message
     refused = ros.call(Trigger, "policy/start")
     assert not refused.success and "reset_emergency_stop" in refused.message
     assert ros.call(Trigger, "policy/reset_emergency_stop").success
