@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.types import Action, GraspOutcome, Observation, Step
 
 
@@ -33,14 +34,6 @@ class MoveResult:
     @property
     def reached(self) -> bool:
         return not self.reason
-
-
-@dataclass(frozen=True)
-class JointTrajectory:
-    """positions: (n, joints) [rad]; times: (n,) [s] from the start, increasing, without the start point itself."""
-
-    times: np.ndarray
-    positions: np.ndarray
 
 
 class Clock(Protocol):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robot_finetune.robot.interfaces import Clock, JointDriver, JointTrajectory, MoveResult
+from robot_finetune.robot.interfaces import Clock, JointDriver, MoveResult
+from robot_finetune.robot.joint_trajectory import JointTrajectory, smooth
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
 from robot_finetune.robot.motion_gate import MotionGate
 from robot_finetune.robot.patience import Patience
@@ -105,7 +106,7 @@ class JointArm:
                 return MoveResult(self._kinematics.forward(q), "stopped")
             self._gate.trajectory(trajectory, measured)
             self._send(q, trajectory)
-        patience = Patience(fastest_joint(q, trajectory), self._motion.settle, self._motion.timeout)
+        patience = Patience(float(trajectory.speeds(q).max()), self._motion.settle, self._motion.timeout)
         if reason := self._wait(float(trajectory.times[-1]) + self._motion.settle):
             return self._ended(reason)
         q = self._measured()
@@ -150,22 +151,14 @@ class JointArm:
         if self._sent is None:
             return None
         since, start, trajectory = self._sent
-        times, points = np.array([0.0, *trajectory.times]), np.vstack([start, trajectory.positions])
-        now = self._clock.elapsed() - since
-        return np.array([np.interp(now, times, points[:, joint]) for joint in range(len(start))])
+        return trajectory.at(self._clock.elapsed() - since, start)[0]
 
     def _hold(self, q: np.ndarray | None, measured: np.ndarray | None) -> None:
         if q is not None:  # else nothing moves by what was sent from here
-            hold = JointTrajectory(np.array([HOLD]), q[None])
+            hold = smooth(q, np.array([HOLD]), q[None])
             self._gate.trajectory(hold, measured)
             self._send(q, hold)
 
     def _send(self, q: np.ndarray, trajectory: JointTrajectory) -> None:
         self._driver.send(trajectory)
         self._sent = self._clock.elapsed(), q, trajectory
-
-
-def fastest_joint(q: np.ndarray, trajectory: JointTrajectory) -> float:
-    """The largest joint speed [rad/s] of a trajectory from `q`."""
-    steps = np.abs(np.diff(trajectory.positions, axis=0, prepend=q[None])).max(axis=1)
-    return float((steps / np.diff(trajectory.times, prepend=0.0)).max())

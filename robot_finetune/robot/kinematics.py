@@ -14,8 +14,9 @@ import numpy as np
 
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.description import load_urdf
-from robot_finetune.robot.interfaces import JointTrajectory, RobotError
+from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.joint_limits import urdf_limits
+from robot_finetune.robot.joint_trajectory import JointTrajectory, smooth
 from robot_finetune.robot.profile import RobotProfile
 
 POSITION_TOLERANCE = 5e-5  # m
@@ -139,11 +140,11 @@ class Kinematics:
         for _ in range(2):  # the second pass only where a joint would be too fast
             times, s = self._timed(speed, acceleration)
             positions = np.clip(_interpolation(nodes, s) @ points, self.low, self.high)
-            excess = self._excess(q, times, positions)
+            excess = self._excess(q, smooth(q, times, positions))
             if excess <= 1.0:
                 break
             speed, acceleration = speed / excess, acceleration / excess**2
-        return JointTrajectory(times * max(1.0, excess), positions)  # samples elsewhere can be a little too fast
+        return self._within_limits(q, smooth(q, times, positions))  # samples elsewhere can be a little too fast
 
     def joint_line(self, q: np.ndarray, q_goal: np.ndarray) -> JointTrajectory:
         """All joints move together from `q` to `q_goal` [rad], within their limits and the tip as fast as on a line."""
@@ -157,7 +158,7 @@ class Kinematics:
         speed = min(self._motion.tip_speed / length, 1.0 / largest)
         acceleration = min(self._motion.tip_acceleration / length, 1.0 / largest / JOINT_RAMP)
         times, s = self._timed(speed, acceleration)
-        return JointTrajectory(times, q + s[:, None] * (q_goal - q))
+        return self._within_limits(q, smooth(q, times, q + s[:, None] * (q_goal - q)))
 
     def _timed(self, speed: float, acceleration: float) -> tuple[np.ndarray, np.ndarray]:
         """As `time_law`. Raises RobotError for a motion that takes longer than the profile allows."""
@@ -198,10 +199,13 @@ class Kinematics:
         turn = goal - q
         return np.where(np.isinf(self.high), np.remainder(turn + np.pi, 2 * np.pi) - np.pi, turn)
 
-    def _excess(self, q: np.ndarray, times: np.ndarray, positions: np.ndarray) -> float:
-        """Largest joint speed of a trajectory as a multiple of its limit."""
-        speeds = np.abs(np.diff(positions, axis=0, prepend=q[None])) / np.diff(times, prepend=0.0)[:, None]
-        return float((speeds / self.velocity_limits).max())
+    def _excess(self, q: np.ndarray, trajectory: JointTrajectory) -> float:
+        """Largest joint speed of a trajectory from rest at `q` as a multiple of its limit."""
+        return float((trajectory.speeds(q) / self.velocity_limits).max())
+
+    def _within_limits(self, q: np.ndarray, trajectory: JointTrajectory) -> JointTrajectory:
+        excess = self._excess(q, trajectory)
+        return trajectory.slower(excess) if excess > 1.0 else trajectory
 
     def _joint(self, name: str, profile: RobotProfile) -> int:
         joint = mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_JOINT, name)

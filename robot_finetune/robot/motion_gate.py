@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_finetune.robot.interfaces import JointTrajectory, RobotError
+from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.profile import RobotProfile
 
 START = 0.05
@@ -61,14 +62,26 @@ class MotionGate:
                 f"a motion of {times[-1]:.0f} s: motion.longest allows {self._longest:g} s; raise it or the speed"
             )
         self.joints(positions, measured)
-        steps, spans = np.abs(np.diff(positions, axis=0)), np.diff(times)[:, None]
-        if (steps > self._velocity * spans * (1 + ROUNDING) + 1e-9).any():
-            fastest = float((steps / spans / self._velocity).max())
-            raise CommandRefused(f"a trajectory of {fastest:.3f} times the joints' scaled velocity limit")
+        self._speeds(trajectory)
         if measured is not None and (away := np.abs(positions[0] - measured) - self._velocity * times[0]).max() > START:
             raise CommandRefused(
                 f"a trajectory that begins {away.max():.2f} rad from where the arm is measured: has it been moved?"
             )
+
+    def _speeds(self, sent: JointTrajectory) -> None:
+        """From the first point on: how fast the arm comes there depends on where it is."""
+        first, rest = None, None
+        if sent.velocities is not None:
+            self.numbers(sent.velocities)
+            if sent.velocities.shape != sent.positions.shape or sent.velocities[-1].any():
+                raise CommandRefused("a trajectory that does not end at rest")
+            first, rest = sent.velocities[0], sent.velocities[1:]
+        if len(sent.times) == 1:
+            return
+        onwards = JointTrajectory(sent.times[1:] - sent.times[0], sent.positions[1:], rest)
+        fastest = float((onwards.speeds(sent.positions[0], first) / self._velocity).max())
+        if fastest > 1 + ROUNDING:
+            raise CommandRefused(f"a trajectory of {fastest:.3f} times the joints' scaled velocity limit")
 
     def pose(self, pose: np.ndarray, here: np.ndarray) -> None:
         """Raises CommandRefused for a target (4,) [m, rad] that is not finite or outside of the workspace; a tip that

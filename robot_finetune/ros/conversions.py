@@ -11,7 +11,7 @@ from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import ModelUpdate, PolicyStep
-from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.ros.checked import finite, one_of, plain_text, shown
 from robot_finetune.ros.images import CAMERA_FRAME, image_to_rgb, numpy_to_image
 from robot_finetune.ros.node.stamps import to_seconds, to_stamp
@@ -123,7 +123,16 @@ def message_to_trajectory(message: JointTrajectoryMsg, joints: Sequence[str]) ->
     finite(times, "time_from_start", 0.0, LONG, MOST_POINTS)
     positions = np.array([point.positions for point in message.points])[:, order]
     finite(positions, "trajectory", -FAR, FAR, positions.size)
-    return JointTrajectory(times, positions)
+    lengths = {len(point.velocities) for point in message.points}
+    if lengths == {0}:
+        return JointTrajectory(times, positions)
+    if lengths != {len(joints)}:
+        raise ValueError(f"trajectory of {len(message.points)} points: all have velocities, one a joint, or none has")
+    velocities = np.array([point.velocities for point in message.points])[:, order]
+    finite(velocities, "velocities of the trajectory", -FAR, FAR, velocities.size)
+    if velocities[-1].any():
+        raise ValueError("trajectory whose last point has velocities that are not 0")
+    return JointTrajectory(times, positions, velocities)
 
 
 def message_to_version(message: ModelUpdate) -> tuple[str, int, str]:

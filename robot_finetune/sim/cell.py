@@ -9,7 +9,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.sim import scene
@@ -93,14 +93,8 @@ class Cell:
 
     def send(self, trajectory: JointTrajectory) -> None:
         """Follow `trajectory` from the present set-point on; replaces any other."""
-        now = self._data.time
-        times = np.concatenate(([0.0], trajectory.times)) + now
-        positions = np.vstack((self._reference(now), trajectory.positions))
-        speeds = np.zeros_like(positions)
-        if len(times) > 2:  # the servo's damping is made up for between start and end
-            speeds[1:-1] = (positions[2:] - positions[:-2]) / (times[2:] - times[:-2])[:, None]
-        self._times, self._positions = times, positions
-        self._leads = positions + scene.ARM_DAMPING_RATIO * speeds
+        self._start = self._reference(self._data.time)
+        self._sent, self._since = trajectory, self._data.time
 
     def command_gripper(self, opening: float) -> None:
         """Drive the fingers towards `opening` (0 closed, 1 open)."""
@@ -132,7 +126,7 @@ class Cell:
     def busy(self) -> bool:
         """Whether the arm follows a trajectory or the fingers move."""
         fingers = abs(self._data.qvel[self._finger_dof]) > 1e-3 or self._data.act[-1] != self._finger_target
-        return bool(self._data.time < self._times[-1] or fingers)
+        return bool(self._data.time < self._since + self._sent.times[-1] or fingers)
 
     def render(self, width: int | None = None, height: int | None = None) -> np.ndarray:
         """uint8 RGB (height, width, 3) of the camera, in the profile's size unless given; the opening angle stays."""
@@ -200,30 +194,22 @@ class Cell:
         self._hold(self.start_joints)
 
     def _hold(self, positions: np.ndarray) -> None:
-        self._times = np.array([self._data.time])
-        self._positions = self._leads = positions[None].copy()
+        self._start = positions.copy(), np.zeros_like(positions)
+        self._sent, self._since = JointTrajectory(np.zeros(1), positions[None].copy()), self._data.time
 
-    def _reference(self, time: float) -> np.ndarray:
-        """Where the arm's joints should be at `time`."""
-        return _interpolate(self._times, self._positions, time)
+    def _reference(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Where the arm's joints should be at `time`, and how fast."""
+        return self._sent.at(time - self._since, *self._start)
 
     def _set_points(self, duration: float) -> None:
         """Rates that bring the servos' set-points evenly to where they should be after `duration`."""
-        goal = _interpolate(self._times, self._leads, self._data.time + duration)
+        positions, speeds = self._reference(self._data.time + duration)
+        goal = positions + scene.ARM_DAMPING_RATIO * speeds  # the servo's damping is made up for
         self._data.ctrl[:-1] = (goal - self._data.act[:-1]) / duration
         reach = FINGER_SPEED * duration
         self._data.ctrl[-1] = min(max(self._finger_target - self._data.act[-1], -reach), reach) / duration
 
     def _check_path(self) -> None:
-        behind = self._data.qpos[self._arm_qpos] - self._reference(self._data.time)
+        behind = self._data.qpos[self._arm_qpos] - self._reference(self._data.time)[0]
         if np.abs(behind).max() > PATH_TOLERANCE:
             self._hold(self.joint_positions)
-
-
-def _interpolate(times: np.ndarray, values: np.ndarray, time: float) -> np.ndarray:
-    """Row of `values` at `time`, linear between rows and constant outside."""
-    i = int(np.searchsorted(times, time))
-    if i == 0 or i == len(times):
-        return values[min(i, len(times) - 1)]
-    share = (time - times[i - 1]) / (times[i] - times[i - 1])
-    return values[i - 1] + share * (values[i] - values[i - 1])

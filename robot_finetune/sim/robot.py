@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_finetune.robot.interfaces import Frame, JointTrajectory, Robot, RobotError
+from robot_finetune.robot.interfaces import Frame, Robot, RobotError
 from robot_finetune.robot.joint_arm import JointArm
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.sim.cell import CHUNK, Cell
 

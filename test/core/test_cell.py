@@ -10,7 +10,7 @@ from robot_finetune.config import share_path
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.perception.scene_change import SceneComparison
 from robot_finetune.robot.episode_runner import EpisodeRunner, RunnerConfig
-from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot

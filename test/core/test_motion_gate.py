@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_finetune.robot.interfaces import JointTrajectory, RobotError
+from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
 from robot_finetune.robot.motion_gate import CommandRefused, MotionGate, check_opening
 from robot_finetune.robot.profile import load_robot

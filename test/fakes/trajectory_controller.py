@@ -9,11 +9,14 @@ and goal tolerances), preempt_active_goal (a newer goal aborts the older with IN
 import time
 
 import numpy as np
+from fakes.trajectory_rules import refusal
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
+from robot_finetune.ros.conversions import message_to_trajectory
 from robot_finetune.ros.node.qos import COMMAND
+from robot_finetune.ros.node.stamps import to_seconds
 
 PERIOD = 0.01
 
@@ -47,8 +50,8 @@ class TrajectoryController:
         self._end("abort", self._kind.Result.INVALID_GOAL, "Current goal cancelled during deactivate transition.")
 
     def _accept(self, goal):
-        known = sorted(goal.trajectory.joint_names) == sorted(self.joints)
-        return GoalResponse.ACCEPT if self.active and known else GoalResponse.REJECT
+        taken = self.active and not refusal(goal.trajectory, self.joints)
+        return GoalResponse.ACCEPT if taken else GoalResponse.REJECT
 
     def _cancel(self, handle):
         self._end("canceled", self._kind.Result.SUCCESSFUL, "")
@@ -57,12 +60,9 @@ class TrajectoryController:
     async def _execute(self, handle):
         self._end("abort", self._kind.Result.INVALID_GOAL, "Current goal preempted by new incoming action.")
         self.goals.append(handle.request)
-        points = handle.request.trajectory.points
-        times = [p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in points]
-        path = np.vstack([self.q, *(p.positions for p in points)])
-        tolerance = handle.request.goal_time_tolerance
-        limit = times[-1] + tolerance.sec + tolerance.nanosec * 1e-9
-        self._running = Future(), time.monotonic(), [0.0, *times], path, limit
+        trajectory = message_to_trajectory(handle.request.trajectory, self.joints)
+        limit = trajectory.times[-1] + to_seconds(handle.request.goal_time_tolerance)
+        self._running = Future(), time.monotonic(), trajectory, self.q.copy(), limit
         how, code, text = await self._running[0]
         getattr(handle, how)()
         return self._kind.Result(error_code=code, error_string=text)
@@ -75,13 +75,13 @@ class TrajectoryController:
         self._states.publish(message)
 
     def _advance(self):
-        _, begin, times, path, limit = self._running
+        _, begin, trajectory, start, limit = self._running
         now = time.monotonic() - begin
-        wanted = np.array([np.interp(now, times, path[:, joint]) for joint in range(len(self.q))])
+        wanted, _ = trajectory.at(now, start)
         self.q = wanted.copy()
         self.q[0] = min(self.q[0], self.wall)
         result = self._kind.Result
-        if now < times[-1]:
+        if now < trajectory.times[-1]:
             if np.abs(self.q - wanted).max() > self.path_tolerance:
                 self._end("abort", result.PATH_TOLERANCE_VIOLATED, "Aborted due to path tolerance violation")
         elif np.abs(self.q - wanted).max() < 0.01:

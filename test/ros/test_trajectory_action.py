@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from fakes.interfaces import provide
 from fakes.trajectory_controller import TrajectoryController
+from fakes.trajectory_rules import refusal
 
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.joint_limits import measured_limits
-from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.kinematics import Kinematics, Unreachable
+from robot_finetune.robot.motion_gate import MotionGate
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.arms.make_arm import make_arm
+from robot_finetune.ros.arms.trajectory_topic import trajectory_message
+from robot_finetune.ros.conversions import message_to_trajectory
 from robot_finetune.ros.node.joint_states import JointStates
 from robot_finetune.ros.node.stamps import to_seconds
 from robot_finetune.ros.node.waiting import RosClock
@@ -32,6 +36,46 @@ def controller(ros):
 def arm(ros, controller):
     clock = RosClock(ros.node)
     return make_arm(ros.node, JointStates(ros.node, "joint_states", clock, LIMITS), PROFILE, clock)
+
+
+def test_the_controller_takes_a_thousand_random_motions():
+    kinematics, rng, box = Kinematics(PROFILE), np.random.default_rng(0), PROFILE.workspace
+    gate = MotionGate(PROFILE, kinematics.low, kinematics.high, kinematics.velocity_limits)
+    joints, sent, q = list(PROFILE.joints), 0, START
+    while sent < 1000:
+        try:
+            if rng.random() < 0.2:
+                made = kinematics.joint_line(q, rng.uniform(kinematics.low, kinematics.high))
+            else:
+                made = kinematics.line(q, np.array([*rng.uniform(box.low, box.high), rng.uniform(-1.5, 1.5)]))
+        except (Unreachable, RobotError):
+            q = START
+            continue
+        gate.trajectory(made, q)
+        message = trajectory_message(joints, made)
+        assert refusal(message, joints) == ""
+        assert all(len(point.velocities) == len(joints) for point in message.points)
+        np.testing.assert_allclose(message_to_trajectory(message, joints).speeds(q), made.speeds(q), rtol=1e-6)
+        q, sent = made.positions[-1], sent + 1
+
+
+@pytest.mark.parametrize("wrong", ["joints", "velocity", "times", "points", "sizes"])
+def test_the_rules_refuse_what_the_controller_refuses(wrong):
+    joints = list(PROFILE.joints)
+    message = trajectory_message(joints, Kinematics(PROFILE).joint_line(START, START + 0.1))
+    if wrong == "joints":
+        message.joint_names[0] = "elbow"
+    elif wrong == "velocity":
+        message.points[-1].velocities[2] = 0.01
+    elif wrong == "times":
+        message.points[1].time_from_start = message.points[0].time_from_start
+    elif wrong == "points":
+        message.points = []
+    else:
+        message.points[0].positions = message.points[0].positions[:-1]
+    assert refusal(message, joints)
+    with pytest.raises(ValueError):
+        message_to_trajectory(message, joints)
 
 
 def holds(ros, controller, goals=2):

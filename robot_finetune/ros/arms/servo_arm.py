@@ -18,7 +18,7 @@ from std_srvs.srv import SetBool
 
 from robot_finetune.robot.action_space import wrap_angle
 from robot_finetune.robot.interfaces import MoveResult, RobotError
-from robot_finetune.robot.joint_arm import JointArm, at_target, fastest_joint
+from robot_finetune.robot.joint_arm import JointArm, at_target
 from robot_finetune.robot.kinematics import YAW_LENGTH, Kinematics, Unreachable, time_law
 from robot_finetune.robot.motion_gate import MotionGate
 from robot_finetune.robot.patience import Patience
@@ -83,7 +83,7 @@ class ServoArm:
         self._gate.pose(pose, here)
         begin, target = self._line(here, np.asarray(pose, float))
         try:
-            fastest = fastest_joint(q, self._kinematics.line(q, target))
+            fastest = float(self._kinematics.line(q, target).speeds(q).max())
         except Unreachable:
             return MoveResult(here, "unreachable")
         with self._servoing():

@@ -8,7 +8,8 @@ import numpy as np
 from action_msgs.msg import GoalStatus
 from rclpy.node import Node
 
-from robot_finetune.robot.interfaces import JointTrajectory, RobotError
+from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.ros.arms.trajectory_topic import trajectory_message
 from robot_finetune.ros.node.action_client import ActionCaller, SentGoal, interface
 from robot_finetune.ros.node.joint_states import JointStates

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from robot_finetune.robot.interfaces import JointTrajectory
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.ros.node.joint_states import STATE_TIMEOUT, JointStates
 from robot_finetune.ros.node.qos import COMMAND
 from robot_finetune.ros.node.stamps import duration_message
@@ -48,7 +48,10 @@ class TopicJointDriver:
 def trajectory_message(joints: Sequence[str], trajectory: JointTrajectory) -> JointTrajectoryMsg:
     """`trajectory` of `joints` as a message without a stamp: to begin at once."""
     message = JointTrajectoryMsg(joint_names=list(joints))
-    for seconds, positions in zip(trajectory.times, trajectory.positions, strict=True):
-        point = JointTrajectoryPoint(positions=positions.tolist(), time_from_start=duration_message(float(seconds)))
+    for i, seconds in enumerate(trajectory.times):
+        point = JointTrajectoryPoint(positions=trajectory.positions[i].tolist())
+        point.time_from_start = duration_message(float(seconds))
+        if trajectory.velocities is not None:
+            point.velocities = trajectory.velocities[i].tolist()
         message.points.append(point)
     return message

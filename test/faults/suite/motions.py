@@ -8,10 +8,11 @@ import numpy as np
 from tally import Tally
 
 from robot_finetune.robot.action_space import ActionSpace
-from robot_finetune.robot.interfaces import JointTrajectory, RobotError
+from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.joint_arm import JointArm
 from robot_finetune.robot.joint_intake import BadJointState, JointIntake
 from robot_finetune.robot.joint_limits import measured_limits
+from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.workspace import Workspace
