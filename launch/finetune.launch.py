@@ -10,6 +10,7 @@ from functools import partial
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.events.process import ProcessExited
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -52,15 +53,16 @@ def node(spec: bringup.NodeSpec) -> Node:
         arguments=list(spec.arguments),
         respawn=spec.respawn,
         respawn_delay=1.0,
-        on_exit=partial(end, spec.name) if spec.required else None,
+        on_exit=partial(end, spec),
         output="screen",
         emulate_tty=True,
     )
 
 
-def end(name: str, event: object, context: LaunchContext) -> list:
-    """The graph ends with this node, unless it ends already."""
-    return [] if context.is_shutdown else [Shutdown(reason=f"{name} has ended")]
+def end(spec: bringup.NodeSpec, event: ProcessExited, context: LaunchContext) -> list:
+    """The graph ends with a node that it needs, and with one that would fail again and again."""
+    why = bringup.end_of_graph(spec, event.returncode)
+    return [] if context.is_shutdown or not why else [Shutdown(reason=why)]
 
 
 def generate_launch_description() -> LaunchDescription:

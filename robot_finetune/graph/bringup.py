@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_finetune.config import (
+    MISCONFIGURED,
     SEED_LIMIT,
     ConfigError,
     from_mapping,
@@ -26,7 +27,7 @@ from robot_finetune.config import (
 from robot_finetune.data.layout import BAGS
 from robot_finetune.data.version_card import read_card
 from robot_finetune.files import parse_yaml
-from robot_finetune.graph.node_spec import NodeSpec
+from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.graph.robot_nodes import robot_nodes
 from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
 
@@ -132,6 +133,13 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
         )
         for spec in specs
     ]
+
+
+def end_of_graph(spec: NodeSpec, code: int) -> str:
+    """Why the graph ends with a node that has ended with this exit code; "" if it goes on."""
+    if code == MISCONFIGURED and spec.package == PACKAGE:
+        return f"{spec.name} cannot work with its configuration: its last line says what to correct"
+    return f"{spec.name} has ended" if spec.required else ""
 
 
 def record_command(options: BringupOptions, stamp: str) -> list[str]:

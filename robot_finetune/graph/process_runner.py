@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot_finetune.config import MISCONFIGURED
 from robot_finetune.data.disk import no_room
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.robot.interfaces import RobotError
@@ -116,8 +117,9 @@ class ProcessRunner:
         cause = self.cause(spec.name)
         if code > 0 and spec.package == PACKAGE:
             self.refused[spec.name] = f"{ended}: {cause or 'it printed nothing'}"
-        if not spec.respawn or process.quick_deaths >= QUICK_DEATHS:
-            tried = f" {process.quick_deaths} times in a row" if spec.respawn else ""
+        hopeless = not spec.respawn or (code == MISCONFIGURED and spec.package == PACKAGE)
+        if hopeless or process.quick_deaths >= QUICK_DEATHS:
+            tried = "" if hopeless else f" {process.quick_deaths} times in a row"
             raise NodeDied(f"{ended}{tried}: {cause or 'it printed nothing'} (see {self._log_path(spec.name)})")
         delay = min(BACK_OFF[0] * 2 ** (process.quick_deaths - 1), BACK_OFF[1])
         process.due = time.monotonic() + delay
@@ -161,6 +163,8 @@ def last_meaningful_line(lines: Sequence[str]) -> str:
 
 
 def _exit(code: int) -> str:
+    if code == MISCONFIGURED:
+        return "cannot work with its configuration"
     if code >= 0:
         return f"ended with exit code {code}"
     try:

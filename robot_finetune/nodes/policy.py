@@ -103,7 +103,7 @@ class PolicyNode(ManagedNode):
         watch_emergency_stop(self, profile.emergency_stop, self._control.emergency_stop, lambda: stop.tripped)
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
-        self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary")
+        self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
         self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._publisher, config)
         self._updates: queue.SimpleQueue[tuple[str, int, str] | None] = queue.SimpleQueue()
@@ -170,8 +170,10 @@ class PolicyNode(ManagedNode):
 
     def _run_episode(self) -> None:
         if not self._ready:
-            wait_until_ready(self._robot, self._config.ready_timeout, self._control.check, self.get_logger().warning)
+            needed = self._judge.require_detector, self._summaries.require_sender
+            wait_until_ready(self._robot, self._config.ready_timeout, self._control.check, self._wait_for, *needed)
             self._ready = True
+            self._control.hint("")
         parameters = read_parameters(self, PolicyParameters)
         episode_id = self._judge.episode_id = new_episode_id()
         self._policy.accept_updates = parameters.accept_updates
@@ -185,6 +187,10 @@ class PolicyNode(ManagedNode):
             self._wait_for_summary(episode_id)
             self._control.finish(f"{self._episodes} episodes are done; ~/start runs as many again")
             self._episodes = 0
+
+    def _wait_for(self, missing: str) -> None:
+        self.get_logger().warning(missing)
+        self._control.hint(missing)
 
     def _wait_for_summary(self, episode_id: str) -> None:
         """Go on only when the logger has the episode safely on disk: no grasp is lost."""

@@ -39,14 +39,21 @@ class MessagesByEpisode:
     """The messages of a topic about expected episodes, for a thread that waits for one of them."""
 
     def __init__(
-        self, node: Node, kind: Any, topic: str, convert: Callable[[Any], Any] = lambda message: message
+        self, node: Node, kind: Any, topic: str, sender: str, convert: Callable[[Any], Any] = lambda message: message
     ) -> None:
-        """convert: makes of a message what is waited for; raises ValueError for one that is not to be used."""
+        """sender: the node that publishes them. convert: makes of a message what is waited for; raises ValueError for
+        one that is not to be used."""
+        self._node, self._sender = node, sender
         self._condition = threading.Condition()
         self._convert = convert
         self._messages: OrderedDict[str, Any] = OrderedDict()  # None until one has come
         self.topic = listen(node, kind, topic, self._store, EPISODE).topic_name
         listen(node, EpisodeLost, "episode_lost", self._store_loss, EPISODE)
+
+    def require_sender(self) -> None:
+        """Raises RobotError while nobody publishes the topic: what is told of the first episode must not be missed."""
+        if not self._node.count_publishers(self.topic):
+            raise RobotError(f"nobody publishes {self.topic}: is {self._sender} running?")
 
     def expect(self, episode_id: str) -> None:
         """Hear what is told about this episode from now on."""
@@ -88,7 +95,8 @@ class OutcomeJudge:
         self._episode_id = ""
         self._timeout = timeout
         self._check = check
-        self._outcomes = MessagesByEpisode(node, GraspOutcomeMsg, "grasp_outcome", message_to_outcome)
+        self._outcomes = MessagesByEpisode(node, GraspOutcomeMsg, "grasp_outcome", "grasp_detector", message_to_outcome)
+        self.require_detector = self._outcomes.require_sender
 
     @property
     def episode_id(self) -> str:

@@ -110,11 +110,14 @@ def ros_robot(node: Node, profile: RobotProfile, check: Check = no_check, image_
     return Robot(arm, gripper, WatchedCamera(camera, arm), clock)
 
 
-def wait_until_ready(robot: Robot, timeout: float, check: Check, waiting: Callable[[str], object]) -> None:
+def wait_until_ready(
+    robot: Robot, timeout: float, check: Check, waiting: Callable[[str], object], *others: Callable[[], object]
+) -> None:
     """Wait until every device of `robot` answers. Raises RobotError, naming the topic, after `timeout` wall seconds;
     ImageFault at once.
 
-    waiting: called with what is still missing, once for each cause.
+    waiting: called with what is still missing, once for each cause. others: what else has to be there; each raises
+    RobotError while it is not.
     """
     deadline = time.monotonic() + timeout
     told = ""
@@ -124,6 +127,8 @@ def wait_until_ready(robot: Robot, timeout: float, check: Check, waiting: Callab
             robot.arm.joint_positions()
             robot.gripper.opening()
             robot.camera.frame()
+            for other in others:
+                other()
             return
         except ImageFault:
             raise

@@ -88,6 +88,13 @@ def test_a_node_that_dies_again_and_again_is_given_up(run):
     assert len(told) == 4
 
 
+def test_a_node_whose_configuration_is_wrong_is_not_started_again(run):
+    runner, told = run(BROKEN.replace("exit(1)", "exit(78)"), respawn=True)
+    with pytest.raises(NodeDied, match="node cannot work with its configuration: no camera: plug it in"):
+        wait_until(lambda: False, runner)
+    assert told == []
+
+
 def test_nodes_are_asked_to_end_and_have_the_time_to_do_so(run, tmp_path):
     runner, _ = run(ENDING)
     wait_until(lambda: "here" in log(tmp_path))

@@ -5,6 +5,7 @@ Each has one line that names cause and cure; nothing that was logged is lost.
 
 import pytest
 
+from robot_finetune.config import MISCONFIGURED
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
 
@@ -119,10 +120,10 @@ def test_an_arm_that_does_not_answer_is_one_line(spawn_node, ros, tmp_path):
         ({"max_episodes": -1}, "max_episodes = -1"),
     ],
 )
-def test_a_wrong_setting_is_one_line_and_exit_code_1(spawn_node, tmp_path, params, message):
+def test_a_wrong_setting_is_one_line_and_an_exit_code(spawn_node, tmp_path, params, message):
     (tmp_path / "broken.yaml").write_text("name: [sim")
     params = {key: str(tmp_path / value) if value == "broken.yaml" else value for key, value in params.items()}
     policy = spawn_node("policy", params)
-    assert policy.wait() == 1
+    assert policy.wait() == MISCONFIGURED
     (line,) = policy.output.splitlines()
     assert message in line

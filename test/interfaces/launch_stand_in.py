@@ -49,6 +49,11 @@ class Shutdown:
 
 
 @dataclass
+class ProcessExited:
+    returncode: int
+
+
+@dataclass
 class ExecuteProcess:
     cmd: list[str]
     output: str
@@ -71,7 +76,7 @@ class Node:
     arguments: list[str]
     respawn: bool
     respawn_delay: float
-    on_exit: Callable[[Any, LaunchContext], list[Any]] | None
+    on_exit: Callable[[ProcessExited, LaunchContext], list[Any]]
     output: str
     emulate_tty: bool
 
@@ -85,6 +90,8 @@ def modules() -> dict[str, types.ModuleType]:
     contents = {
         "launch": (LaunchContext, LaunchDescription),
         "launch.actions": (DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown),
+        "launch.events": (),
+        "launch.events.process": (ProcessExited,),
         "launch_ros": (),
         "launch_ros.actions": (LifecycleNode, Node),
         "launch_ros.parameter_descriptions": (ParameterValue,),

@@ -59,7 +59,7 @@ def test_launch_starts_the_graph_of_bringup(launch_file, values):
         assert (node.package, node.executable, node.namespace) == (spec.package, spec.executable, spec.namespace)
         assert [Path(file) for file in files] == list(spec.parameter_files)
         assert {key: item.value for key, item in typed.items()} == spec.parameters
-        assert node.respawn == spec.respawn and bool(node.on_exit) == spec.required
+        assert node.respawn == spec.respawn
         assert node.remappings == list(spec.remappings)
         assert (type(node).__name__ == "LifecycleNode") == spec.managed == ("bring_up" in spec.parameters)
     assert {spec.name for spec in graph if not spec.managed} == {"sim_cell"}
@@ -114,12 +114,18 @@ def test_a_launch_that_cannot_start_everything_starts_nothing(launch_file, tmp_p
 
 def test_the_graph_ends_with_what_moves_the_arm_and_only_once(launch_file):
     _, actions = launch_file("finetune.launch.py")
-    (policy,) = [action for action in actions if getattr(action, "name", "") == "policy"]
-    context = launch_stand_in.LaunchContext({})
-    (shutdown,) = policy.on_exit(None, context)
+    nodes, context = (
+        {action.name: action for action in of_kind(actions, "LifecycleNode")},
+        launch_stand_in.LaunchContext({}),
+    )
+    crashed, misconfigured = launch_stand_in.ProcessExited(-11), launch_stand_in.ProcessExited(78)
+    (shutdown,) = nodes["policy"].on_exit(crashed, context)
     assert shutdown.reason == "policy has ended"
+    assert nodes["trainer"].on_exit(crashed, context) == [], "it is started again"
+    (shutdown,) = nodes["trainer"].on_exit(misconfigured, context)
+    assert "trainer cannot work with its configuration" in shutdown.reason, "not started again for ever"
     context.is_shutdown = True
-    assert policy.on_exit(None, context) == []
+    assert all(node.on_exit(code, context) == [] for node in nodes.values() for code in (crashed, misconfigured))
 
 
 def test_nothing_that_moves_is_respawned():

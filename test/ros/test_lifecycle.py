@@ -138,6 +138,7 @@ def test_an_inactive_logger_loses_no_grasp(spawn_node, ros, manage, tmp_path):
 
 
 def test_a_deactivated_policy_stops_the_arm_and_starts_again_when_active(cell, ros, manage):
+    cell.logger()
     node, process = manage("policy"), cell.policy(bring_up=False)
     positions = []
     ros.node.create_subscription(JointState, "joint_states", lambda state: positions.append(state.position), SENSOR)

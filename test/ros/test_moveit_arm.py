@@ -82,7 +82,8 @@ class Fake:
 def fake(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_MOVEIT", str(tmp_path / "fake"))
     if not REAL:
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (FAKES / "moveit_py", FAKES.parent))))
+        ours = os.pathsep.join(map(str, (FAKES / "moveit_py", FAKES.parent)))
+        monkeypatch.setenv("PYTHONPATH", ours, prepend=os.pathsep)  # a sourced ROS has its message packages there
     return Fake(tmp_path / "fake")
 
 

@@ -8,6 +8,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from robot_finetune.config import MISCONFIGURED
 from robot_finetune.msg import PolicyStatus
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.images import image_to_rgb
@@ -114,9 +115,9 @@ def test_refuses_a_trajectory_for_other_joints(spawn_node, ros):
         ({"real_time_factor": -1.0}, "real_time_factor = -1.0: allowed is 0.0 to 100.0"),
     ],
 )
-def test_wrong_start_is_one_line_and_exit_code_1(spawn_node, params, message):
+def test_a_wrong_configuration_is_one_line_and_an_exit_code_of_its_own(spawn_node, params, message):
     process = spawn_node("sim_cell", params)
-    assert process.wait() == 1
+    assert process.wait() == MISCONFIGURED
     lines = process.output.splitlines()
     assert len(lines) == 1 and message in lines[0]
 

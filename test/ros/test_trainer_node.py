@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from std_srvs.srv import Trigger
 
+from robot_finetune.config import MISCONFIGURED
 from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
@@ -98,7 +99,7 @@ def test_a_second_trainer_of_a_folder_is_refused_by_the_name_of_the_first(start,
     first, statuses, _ = start()
     ros.wait_until(lambda: statuses, "the first trainer")
     second, _, _ = start()
-    assert second.wait() == 1 and "Traceback" not in second.output
+    assert second.wait() == MISCONFIGURED and "Traceback" not in second.output
     (line,) = [line for line in second.output.splitlines() if "is in use by" in line]
     assert f"trainer /trainer (process {first.pid}" in line and first.running
     first.kill()
@@ -114,8 +115,8 @@ def test_a_second_trainer_of_a_folder_is_refused_by_the_name_of_the_first(start,
         ({"training.fine_tune.new_fraction": 1.5}, "new_fraction = 1.5: allowed is 0.0 to 1.0"),
     ],
 )
-def test_what_it_cannot_start_with_is_one_line_and_exit_code_1(start, params, message):
+def test_what_it_cannot_start_with_is_one_line_and_an_exit_code(start, params, message):
     process, _, _ = start(**params)
-    assert process.wait() == 1
+    assert process.wait() == MISCONFIGURED
     lines = [line for line in process.output.splitlines() if message in line]
     assert len(lines) == 1 and "Traceback" not in process.output

@@ -1,4 +1,8 @@
-"""The life of a node process: start, spin, end; exit code 0 on a signal that ends it, 1 and one line on an error."""
+"""The life of a node process: start, spin, end.
+
+Exit code 0 on a signal that ends it, MISCONFIGURED and one line where its configuration is wrong, 1 and one line on any
+other error that a user can cure.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,14 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from robot_finetune.config import ConfigError
+from robot_finetune.config import MISCONFIGURED, ConfigError
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.node.signals import end_signals
 from robot_finetune.ros.node.sim_time import take_sound_times_only
 
-START_ERRORS: tuple[type[Exception], ...] = (ConfigError, RobotError, OSError, ParameterException)
+PASSING_ERRORS: tuple[type[Exception], ...] = (RobotError, OSError)
+"""What another start may not meet again. Any other error that a user can cure is one of the configuration."""
+START_ERRORS: tuple[type[Exception], ...] = (ConfigError, ParameterException, *PASSING_ERRORS)
 """What a user can cure: reported in one line. Anything else is a defect of the program and keeps its traceback."""
 
 LOOK_EVERY = 0.5
@@ -59,8 +65,8 @@ def run_node(
     with end_signals(end, interrupts=lambda: executor is None):
         try:
             rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
-        except Exception as error:  # arguments that rcl cannot parse
-            return _report(error)
+        except Exception as error:  # arguments, or a parameter file, that rcl cannot parse
+            return _report(error, MISCONFIGURED)
         take_sound_times_only()
         try:
             node = factory()
@@ -72,7 +78,7 @@ def run_node(
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         except (*START_ERRORS, *errors) as error:
-            return _report(error)
+            return _report(error, 1 if isinstance(error, PASSING_ERRORS) else MISCONFIGURED)
         except (RCLError, InvalidHandle) as error:
             if node is None:
                 return _report(error)
@@ -108,7 +114,7 @@ def _call(node: Node | None, name: str) -> None:
         method()
 
 
-def _report(error: BaseException) -> int:
+def _report(error: BaseException, code: int = 1) -> int:
     line = " ".join(str(error).split()) or type(error).__name__
     print(f"error: {line}", file=sys.stderr, flush=True)
-    return 1
+    return code
