@@ -16,8 +16,9 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from robot_finetune.cell_setup.draft import Draft, slowed
 from robot_finetune.cell_setup.wizard import Cell
-from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.bringup import node_graph
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
+from robot_finetune.graph.options import BringupOptions
 from robot_finetune.graph.process_runner import ProcessRunner
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.joint_limits import JointLimit

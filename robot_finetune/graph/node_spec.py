@@ -32,6 +32,7 @@ class NodeSpec:
     required: bool = False
     needs: tuple[str, ...] = ()
     managed: bool = False
+    log_level: str = ""
 
     def ros_arguments(self) -> list[str]:
         """The command line after the executable, as launch_ros would write it."""
@@ -40,6 +41,8 @@ class NodeSpec:
             words += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
         for source, target in self.remappings:
             words += ["-r", f"{source}:={target}"]
+        if self.log_level:
+            words += ["--log-level", self.log_level]
         for file in self.parameter_files:
             words += ["--params-file", str(file)]
         for key, value in self.parameters.items():

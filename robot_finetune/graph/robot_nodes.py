@@ -1,4 +1,4 @@
-"""Nodes of other packages that a profile asks for beside ours: a camera driver, MoveIt Servo, RViz.
+"""Nodes of other packages that a profile asks for beside ours: a camera driver, MoveIt Servo, frames, RViz.
 
 MoveIt itself is no node of the graph: the policy node holds it in a process of its own (ros/moveit_process.py).
 """
@@ -7,19 +7,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robot_finetune.config import find_file, share_path
+import mujoco
+import numpy as np
+
+from robot_finetune.config import ConfigError, find_file, share_path
 from robot_finetune.graph.node_spec import NodeSpec
-from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.robot.profile import SIMULATED, RobotProfile
+from robot_finetune.ros.environment import executable
 
 SERVO_PARAMETERS = "servo_parameters.yaml"
 
 
-def robot_nodes(profile: RobotProfile, out: Path, rviz: bool) -> list[NodeSpec]:
-    """The nodes in starting order. out: folder for parameter files that have to be written. Raises ConfigError."""
+def robot_nodes(profile: RobotProfile, out: Path, rviz: bool = False, state: str = "auto") -> list[NodeSpec]:
+    """The nodes in starting order. out: folder for parameter files that have to be written. Raises ConfigError.
+
+    state: "true" publishes the robot's frames, "false" does not, "auto" does where no driver brings them and the
+    packages for it are installed.
+    """
     nodes = [_camera_driver(profile)] if profile.camera.driver else []
     if profile.motion.backend == "servo" and profile.servo.start:
         nodes.append(_servo(profile, out))
-    return nodes + (_rviz(profile) if rviz else [])
+    return nodes + _frames(profile, state) + ([_rviz(profile)] if rviz else [])
 
 
 def _camera_driver(profile: RobotProfile) -> NodeSpec:
@@ -38,12 +47,40 @@ def _servo(profile: RobotProfile, out: Path) -> NodeSpec:
     return NodeSpec(name, "servo_node", "moveit_servo", parameter_files=(file,), namespace=namespace)
 
 
-def _rviz(profile: RobotProfile) -> list[NodeSpec]:
-    from robot_finetune.robot.description import load_urdf  # xacro is needed only here
+def _frames(profile: RobotProfile, state: str) -> list[NodeSpec]:
+    """The links, which an arm's driver mostly brings, and the calibrated camera, unless it is one of the links."""
+    from robot_finetune.robot.description import load_urdf  # which needs xacro
 
-    publisher = "robot_state_publisher"
+    if state == "false":
+        return []
+    links, publisher = load_urdf(profile), "robot_state_publisher"
+    wanted = []
+    if state == "true" or profile.name == SIMULATED:
+        wanted.append(NodeSpec(publisher, publisher, publisher, parameters={"robot_description": links}, respawn=True))
+    if f'"{profile.camera.optical_frame}"' not in links:
+        wanted.append(_camera_frame(profile))
+    return [spec for spec in wanted if state == "true" or _is_installed(spec)]
+
+
+def _camera_frame(profile: RobotProfile) -> NodeSpec:
+    camera, quaternion = CameraModel.from_config(profile.camera), np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, camera.rotation.ravel())
+    numbers = dict(zip(("x", "y", "z", "qw", "qx", "qy", "qz"), (*camera.position, *quaternion), strict=True))
+    frames = {"frame-id": profile.base_frame, "child-frame-id": profile.camera.optical_frame}
+    words = [word for name, value in (numbers | frames).items() for word in (f"--{name}", str(value))]
+    return NodeSpec(
+        "camera_frame", "static_transform_publisher", "tf2_ros", arguments=tuple(map(str, words)), respawn=True
+    )
+
+
+def _is_installed(spec: NodeSpec) -> bool:
+    try:
+        executable(spec.executable, spec.package)
+    except ConfigError:
+        return False
+    return True
+
+
+def _rviz(profile: RobotProfile) -> NodeSpec:
     arguments = ("-d", str(share_path("config", "finetune.rviz")), "-f", profile.base_frame)
-    return [
-        NodeSpec(publisher, publisher, publisher, parameters={"robot_description": load_urdf(profile)}),
-        NodeSpec("rviz2", "rviz2", "rviz2", arguments=arguments),
-    ]
+    return NodeSpec("rviz2", "rviz2", "rviz2", arguments=arguments)

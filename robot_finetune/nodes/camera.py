@@ -37,6 +37,10 @@ KINDS = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "com
 """camera.transport by the type of the driver's topic."""
 
 
+FIRST_IMAGE = 10.0
+"""Wall seconds that the first image may take: a driver, or a simulated cell, is still starting."""
+
+
 @dataclass(frozen=True)
 class CameraParameters:
     """Parameters of the node."""
@@ -154,9 +158,10 @@ class CameraNode(ManagedNode):
 
     def _silence(self) -> str:
         """Why no image has come for too long, or ""."""
-        if self._statistics.age <= self._camera.timeout:
+        timeout = self._camera.timeout if self._statistics.received else max(self._camera.timeout, FIRST_IMAGE)
+        if self._statistics.age <= timeout:
             return ""
-        missing = f"no image on {self._topic} for {self._camera.timeout:g} s"
+        missing = f"no image on {self._topic} for {timeout:g} s"
         if self._reader:
             return f"{missing}: check the camera and its cable"
         drivers = self.get_publishers_info_by_topic(self._topic)

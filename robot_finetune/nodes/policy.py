@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import rclpy
 import torch
-from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
@@ -43,6 +43,9 @@ from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.workspace_marker import workspace_shower
 
+OLD_NAME = "autostart"
+"""Of the parameter start_grasping, for one more release: unheard, it would let an arm move that should wait."""
+
 
 @dataclass(frozen=True)
 class PolicyParameters:
@@ -57,7 +60,7 @@ class PolicyParameters:
         "explore", "explore to learn, evaluate to measure; from the next episode on", choices=("explore", "evaluate")
     )
     seed: int = setting(0, "seed of exploration", low=0, high=2**31 - 1)
-    autostart: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
+    start_grasping: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
     max_episodes: int = setting(0, "episodes after ~/start until the node goes idle; 0: no end", low=0, high=2**31 - 1)
     accept_updates: bool = setting(True, "take new versions from the trainer; false keeps the version that acts")
     ready_timeout: float = setting(30.0, "longest wait for all devices at the start", unit="s", low=0.1, high=3600.0)
@@ -84,6 +87,9 @@ class PolicyNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__()
         self.add_on_set_parameters_callback(self._check_parameters)
+        self.declare_parameter(
+            OLD_NAME, None, ParameterDescriptor(dynamic_typing=True, description="old name of start_grasping")
+        )
 
     def configure(self) -> None:
         self._config = parameters = read_parameters(self, PolicyParameters)
@@ -121,8 +127,15 @@ class PolicyNode(ManagedNode):
 
     def activate(self) -> None:
         self._control.ready()
-        if self._config.autostart and self._control.state == IDLE:
+        if self._starts_by_itself() and self._control.state == IDLE:
             self._control.start()
+
+    def _starts_by_itself(self) -> bool:
+        old = self.get_parameter(OLD_NAME).value
+        if old is None:
+            return self._config.start_grasping
+        self.get_logger().warning(f"the parameter {OLD_NAME} is now start_grasping: correct its file or the call")
+        return bool(old)
 
     def deactivate(self) -> None:
         """As ~/stop does; an arm that does not answer is no reason to stay active."""
@@ -179,7 +192,9 @@ class PolicyNode(ManagedNode):
         self._policy.accept_updates = parameters.accept_updates
         self._summaries.expect(episode_id)
         self._publisher.begin(episode_id, parameters.variation, parameters.mode)
-        self._runner.run(episode_id, parameters.variation, parameters.mode)
+        made = self._runner.run(episode_id, parameters.variation, parameters.mode)
+        how, took = "success" if made.outcome.success else f"no success ({made.end_reason})", made.meta["seconds"]
+        self.get_logger().info(f"grasp {self._publisher.episode}: {how}, version {made.policy_version}, {took:.1f} s")
         previous, self._previous = self._previous, episode_id
         self._wait_for_summary(previous)
         self._episodes += 1

@@ -19,7 +19,7 @@ from robot_finetune.robot.profile_groups import (
     WorkspaceConfig,
 )
 
-SIMULATED = "sim"
+SIMULATED, TEMPLATE = "sim", "template"
 """Name of the profile of the simulated cell, which the defaults describe and which brings its own drivers and clock."""
 
 CELL_KEYS = (

@@ -149,6 +149,11 @@ class EpisodePublisher:
             self._publish()
 
     @property
+    def episode(self) -> int:
+        """Episodes begun so far."""
+        return int(self._status.episode)
+
+    @property
     def discarded(self) -> int:
         """Episodes that were discarded so far."""
         return self._discards.total

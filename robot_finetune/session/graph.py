@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from robot_finetune.config import SEED_LIMIT
-from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.bringup import node_graph
 from robot_finetune.graph.node_spec import NodeSpec
+from robot_finetune.graph.options import BringupOptions
 from robot_finetune.robot.profile import SIMULATED, RobotProfile
 from robot_finetune.session.options import SessionOptions
 from robot_finetune.session.record import EVALUATE, Phases
@@ -32,7 +33,7 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
         mode=EVALUATE,
         seed=seed,
         train=len(phases.learning) < options.grasps or not phases.after,
-        autostart=False,
+        start_grasping=False,
         accept_updates=False,
         real_time_factor=options.real_time_factor,
         params_file=options.params_file,

@@ -25,7 +25,7 @@ FLOORS = {
     "ros.grippers": {"robot", "ros.node"},
     "ros": {"robot", "perception", "learning", "ros.node", "ros.arms", "ros.grippers"},
     "nodes": {"data", "robot", "perception", "learning", "sim", "ros", "ros.node", "ros.arms"},
-    "graph": {"data", "robot", "ros", "ros.arms"},
+    "graph": {"data", "robot", "perception", "ros", "ros.arms"},
     "session": {"data", "robot", "sim", "ros", "ros.node", "graph"},
     "report": {"data", "robot", "session"},
     "cell_setup": {"data", "robot", "perception", "ros", "ros.node", "graph"},

@@ -4,7 +4,8 @@ import pytest
 from session_folder import BASE, write_version
 
 from robot_finetune.config import ConfigError, share_path
-from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.bringup import node_graph
+from robot_finetune.graph.options import BringupOptions
 from robot_finetune.graph.process_runner import node_command
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.environment import graph_environment
@@ -42,7 +43,7 @@ def test_the_process_runner_starts_what_the_launch_file_starts(tmp_path, monkeyp
 
 def test_nothing_moves_before_the_session_says_so(tmp_path):
     policy = parameters(session_graph(tmp_path, OPTIONS, NOTHING, runs=0), "policy")
-    assert (policy["autostart"], policy["accept_updates"], policy["mode"]) == (False, False, "evaluate")
+    assert (policy["start_grasping"], policy["accept_updates"], policy["mode"]) == (False, False, "evaluate")
     assert policy["seed"] == 7 and policy["policy"] == POLICY
 
 

@@ -74,6 +74,7 @@ class Node:
     parameters: list[Any]
     remappings: list[tuple[str, str]]
     arguments: list[str]
+    ros_arguments: list[str]
     respawn: bool
     respawn_delay: float
     on_exit: Callable[[ProcessExited, LaunchContext], list[Any]]

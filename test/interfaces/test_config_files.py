@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from robot_finetune.config import from_mapping, share_path, to_mapping
-from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.bringup import node_graph
+from robot_finetune.graph.options import BringupOptions
 from robot_finetune.ros.node.managed_node import ManagedParameters
 
 NODES = {

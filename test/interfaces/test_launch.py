@@ -1,4 +1,4 @@
-"""The launch files and the process runner start the same graph: both come from bringup."""
+"""The launch files and the process runner start the same graph: both come from the package."""
 
 import dataclasses
 import importlib.util
@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import launch_stand_in
+import numpy as np
 import pytest
 import yaml
 
 from robot_finetune.config import ConfigError, to_mapping
-from robot_finetune.graph import bringup
+from robot_finetune.graph.bringup import node_graph
+from robot_finetune.graph.options import BringupOptions, parse_options
 from robot_finetune.graph.process_runner import node_command
 from robot_finetune.robot.profile import RobotProfile
 
@@ -46,12 +48,12 @@ def of_kind(actions, name):
     [
         {},
         {"variation": "offset_gripper_10cm", "real_time_factor": "0", "train": "false", "namespace": "left"},
-        {"mode": "evaluate", "max_episodes": "7", "autostart": "false", "seed": "3", "bring_up": "false"},
+        {"mode": "evaluate", "max_episodes": "7", "start_grasping": "false", "seed": "3", "bring_up": "false"},
     ],
 )
 def test_launch_starts_the_graph_of_bringup(launch_file, values):
     _, actions = launch_file("finetune.launch.py", **values)
-    graph = bringup.node_graph(bringup.parse_options(values))
+    graph = node_graph(parse_options(values))
     nodes = [action for action in actions if type(action).__name__ in ("Node", "LifecycleNode")]
     assert [node.name for node in nodes] == [spec.name for spec in graph]
     for node, spec in zip(nodes, graph, strict=True):
@@ -67,12 +69,24 @@ def test_launch_starts_the_graph_of_bringup(launch_file, values):
 
 def test_every_option_is_a_described_launch_argument(launch_file):
     declared, _ = launch_file("finetune.launch.py")
-    options = [field.name for field in dataclasses.fields(bringup.BringupOptions)]
-    assert [argument.name for argument in declared] == [*options, "sigterm_timeout"]
+    options = [field.name for field in dataclasses.fields(BringupOptions)]
+    assert [argument.name for argument in declared] == [*options, "autostart", "sigterm_timeout"]
     assert all(argument.description for argument in declared)
     arguments = {argument.name: argument for argument in declared}
     assert "offset_gripper_10cm" in arguments["variation"].description
-    assert arguments["mode"].choices == ["explore", "evaluate"] and arguments["rviz"].choices == ["true", "false"]
+    assert arguments["mode"].choices == ["explore", "evaluate"] and "true, false" in arguments["rviz"].description
+    assert "template" not in arguments["robot"].description and "sim" in arguments["robot"].description
+
+
+@pytest.mark.parametrize("text", ["True", "true", "1", "yes"])
+def test_what_is_true_may_be_written_as_people_write_it(text):
+    assert parse_options({"record": text}).record and not parse_options({"train": "False"}).train
+
+
+def test_the_old_name_of_an_argument_works_with_a_warning(capsys):
+    assert parse_options({"autostart": ""}).start_grasping and not capsys.readouterr().err
+    assert not parse_options({"autostart": "false", "start_grasping": "true"}).start_grasping
+    assert "autostart is now start_grasping" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -92,7 +106,19 @@ def test_recording_takes_the_topics_of_the_namespace(launch_file, tmp_path, reco
     _, within = launch_file("finetune.launch.py", out=str(tmp_path), namespace="left", record="true")
     for actions in (alone, within):
         (process,) = of_kind(actions, "ExecuteProcess")
-        assert "/left/policy_step" in process.cmd and any(str(tmp_path) in word for word in process.cmd)
+        assert {"/left/policy_step", "/left/arm_controller/joint_trajectory", "/diagnostics"} < set(process.cmd)
+        assert any(str(tmp_path) in word for word in process.cmd) and "--use-sim-time" in process.cmd
+
+
+def test_recording_an_arm_takes_its_own_topics_and_actions(launch_file, tmp_path, recorder):
+    arm = {**to_mapping(RobotProfile()), "name": "arm", "joint_states_topic": "/joint_states"}
+    arm |= {"arm_action": "jtc/follow_joint_trajectory", "image_topic": "camera/color/image_raw"}
+    arm["gripper"] |= {"type": "franka", "action": "franka_gripper", "max_effort": 20.0}
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
+    _, (process,) = launch_file("record.launch.py", out=str(tmp_path), robot=str(tmp_path / "arm.yaml"))
+    feedback = {"/jtc/follow_joint_trajectory/_action/feedback", "/franka_gripper/grasp/_action/status"}
+    assert {"/joint_states", "/camera/color/image_raw", *feedback} < set(process.cmd)
+    assert not {"/arm_controller/joint_trajectory", "--use-sim-time"} & set(process.cmd)
 
 
 @pytest.mark.parametrize("name", ["record.launch.py", "finetune.launch.py"])
@@ -105,7 +131,7 @@ def test_recording_without_rosbag2_starts_nothing(launch_file, tmp_path, recorde
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [({"rviz": "true"}, "install the package robot_state_publisher"), ({"params_file": "none.yaml"}, "no such file")],
+    [({"rviz": "true"}, "install the package rviz2"), ({"params_file": "none.yaml"}, "no such file")],
 )
 def test_a_launch_that_cannot_start_everything_starts_nothing(launch_file, tmp_path, values, named):
     with pytest.raises(ConfigError, match=named):
@@ -129,7 +155,7 @@ def test_the_graph_ends_with_what_moves_the_arm_and_only_once(launch_file):
 
 
 def test_nothing_that_moves_is_respawned():
-    graph = {spec.name: spec for spec in bringup.node_graph(bringup.BringupOptions())}
+    graph = {spec.name: spec for spec in node_graph(BringupOptions())}
     assert not graph["policy"].respawn and not graph["sim_cell"].respawn
     assert graph["trainer"].respawn and graph["episode_logger"].respawn
 
@@ -137,7 +163,7 @@ def test_nothing_that_moves_is_respawned():
 def test_an_arm_brings_its_own_camera_and_clock(tmp_path):
     arm = {**to_mapping(RobotProfile()), "name": "arm", "image_topic": "camera/color/image_raw"}
     (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
-    graph = {spec.name: spec for spec in bringup.node_graph(bringup.BringupOptions(robot=str(tmp_path / "arm.yaml")))}
+    graph = {spec.name: spec for spec in node_graph(BringupOptions(robot=str(tmp_path / "arm.yaml")))}
     assert "sim_cell" not in graph
     assert not any(spec.parameters.get("use_sim_time") for spec in graph.values())
 
@@ -155,7 +181,7 @@ def test_everybody_reads_full_images_where_they_are(tmp_path, camera, camera_rea
     arm = {**to_mapping(RobotProfile()), "name": "arm", "image_topic": "camera/color/image_raw"}
     arm["camera"] |= camera
     (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
-    for spec in bringup.node_graph(bringup.BringupOptions(robot=str(tmp_path / "arm.yaml"))):
+    for spec in node_graph(BringupOptions(robot=str(tmp_path / "arm.yaml"))):
         expected = camera_reads if spec.name == "camera" else others_read
         assert dict(spec.remappings).get("image_raw", "image_raw") == expected, spec.name
 
@@ -165,8 +191,8 @@ def test_a_camera_driver_of_the_profile_is_started(tmp_path):
     arm = {**to_mapping(RobotProfile()), "name": "arm", "image_topic": "camera/image_raw"}
     arm["camera"] |= {"driver": "usb_cam/usb_cam_node_exe", "driver_parameters": str(tmp_path / "usb.yaml")}
     (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
-    options = bringup.BringupOptions(robot=str(tmp_path / "arm.yaml"), namespace="left")
-    (driver,) = [spec for spec in bringup.node_graph(options) if spec.name == "camera_driver"]
+    options = BringupOptions(robot=str(tmp_path / "arm.yaml"), namespace="left")
+    (driver,) = [spec for spec in node_graph(options) if spec.name == "camera_driver"]
     assert (driver.package, driver.executable, driver.namespace) == ("usb_cam", "usb_cam_node_exe", "left")
     assert driver.parameter_files == (tmp_path / "usb.yaml",) and driver.respawn
     assert dict(driver.remappings)["image_raw"] == "camera/image_raw"
@@ -177,20 +203,52 @@ def test_a_camera_driver_of_the_profile_is_started(tmp_path):
 def test_rviz_shows_the_cell_in_the_robots_base_frame(tmp_path):
     arm = {**to_mapping(RobotProfile()), "name": "arm", "base_frame": "world"}
     (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
-    options = bringup.BringupOptions(robot=str(tmp_path / "arm.yaml"), rviz=True)
-    (rviz,) = [spec for spec in bringup.node_graph(options) if spec.name == "rviz2"]
+    options = BringupOptions(robot=str(tmp_path / "arm.yaml"), rviz=True)
+    (rviz,) = [spec for spec in node_graph(options) if spec.name == "rviz2"]
     assert not rviz.managed and rviz.arguments[2:] == ("-f", "world")
     displays = yaml.safe_load(Path(rviz.arguments[1]).read_text())["Visualization Manager"]["Displays"]
     shown = {group["Value"] for display in displays for key, group in display.items() if key.endswith("Topic")}
     assert shown == {"robot_description", "workspace_box", "image_raw", "observation"}
 
 
+@pytest.fixture
+def frames(monkeypatch, tmp_path):
+    """Frame publishers as the index of installed packages has them."""
+    for package, name in (
+        ("robot_state_publisher", "robot_state_publisher"), ("tf2_ros", "static_transform_publisher")
+    ):  # fmt: skip
+        (tmp_path / "ros" / "lib" / package).mkdir(parents=True)
+        (tmp_path / "ros" / "lib" / package / name).touch()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'ros'}:{os.environ.get('AMENT_PREFIX_PATH', '')}")
+
+
+def test_frames_are_published_where_no_driver_does_and_a_tree_is_its_robots_own(frames, tmp_path):
+    def publishers(**options):
+        graph = {spec.name: spec for spec in node_graph(BringupOptions(**options))}
+        return {name: graph[name] for name in ("robot_state_publisher", "camera_frame") if name in graph}
+
+    assert set(publishers()) == {"robot_state_publisher"}, "the simulated camera is a link"
+    assert publishers(publish_robot_state="false") == {}
+    (publisher,) = publishers(namespace="left").values()
+    assert {"/tf": "tf", "/tf_static": "tf_static"}.items() <= dict(publisher.remappings).items()
+    arm = {**to_mapping(RobotProfile()), "name": "arm"}
+    arm["camera"] |= {"optical_frame": "lens", "position": [1.0, 0.0, 1.0], "target": [0.0, 0.0, 1.0]}
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
+    (camera,) = publishers(robot=str(tmp_path / "arm.yaml")).values()
+    words = camera.arguments
+    values = {name: words[words.index(f"--{name}") + 1] for name in ("x", "z", "frame-id", "child-frame-id")}
+    assert values == {"x": "1.0", "z": "1.0", "frame-id": "base_link", "child-frame-id": "lens"}
+    turn = [float(words[words.index(f"--{name}") + 1]) for name in ("qx", "qy", "qz", "qw")]
+    # z of the optical frame is -x of the base, its y is -z: the camera looks back along x
+    np.testing.assert_allclose(np.abs(turn), [0.5] * 4, atol=1e-12)
+    assert len(publishers(robot=str(tmp_path / "arm.yaml"), publish_robot_state="true")) == 2
+
+
 def test_arguments_reach_ros_with_their_types():
-    (policy,) = [
-        spec for spec in bringup.node_graph(bringup.BringupOptions(seed=3, namespace="left")) if spec.name == "policy"
-    ]
+    (policy,) = [spec for spec in node_graph(BringupOptions(seed=3, namespace="left")) if spec.name == "policy"]
     words = policy.ros_arguments()
     assert words[0] == "--ros-args" and "__ns:=/left" in words
+    assert words[words.index("--log-level") + 1] == "info"
     assert "seed:=3" in words and 'variation:="base"' in words and "use_sim_time:=true" in words
 
 
@@ -205,5 +263,5 @@ def test_arguments_reach_ros_with_their_types():
 )
 def test_a_wrong_argument_is_one_line_that_names_what_is_allowed(values, named):
     with pytest.raises(ConfigError) as error:
-        bringup.node_graph(bringup.parse_options(values))
+        node_graph(parse_options(values))
     assert named in str(error.value) and "\n" not in str(error.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from robot_finetune.config import share_path
-from robot_finetune.graph.bringup import launch_arguments
+from robot_finetune.graph.options import launch_arguments
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "real_arm.md").read_text()

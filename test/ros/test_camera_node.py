@@ -51,7 +51,7 @@ def test_observation_is_the_preprocessed_image_with_its_header(spawn_node, ros, 
 def test_a_silent_camera_is_one_error_line_with_a_cure(spawn_node, ros, health):
     process = spawn_node("camera")
     ros.wait_until(lambda: health() and health().level == DiagnosticStatus.ERROR, "the error")
-    assert "no image on /image_raw for 2 s, nobody publishes there: start the camera driver" in health().message
+    assert "no image on /image_raw for 10 s, nobody publishes there: start the camera driver" in health().message
     seen = len(process.output.splitlines())
     driver = ros.publisher(Image, "image_raw", SENSOR)
     ros.wait_until(lambda: health().message.endswith("check its camera and cable"), "a driver that sends nothing")

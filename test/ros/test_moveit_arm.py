@@ -267,7 +267,7 @@ def test_parameters_come_from_the_profile_and_the_package(package):
 def test_servo_is_started_with_the_files_of_the_package(package, tmp_path):
     servo = ServoConfig(node="servo/servo_node", start=True)
     profile = replace(PROFILE, servo=servo, motion=replace(MOTION, backend="servo"), arm_topic="arm/joint_trajectory")
-    (spec,) = robot_nodes(profile, tmp_path / "out", rviz=False)
+    (spec,) = robot_nodes(profile, tmp_path / "out")
     assert (spec.package, spec.executable, spec.name, spec.namespace) == (
         "moveit_servo", "servo_node", "servo_node", "servo"
     )  # fmt: skip
@@ -277,7 +277,7 @@ def test_servo_is_started_with_the_files_of_the_package(package, tmp_path):
     assert "arm" in written["robot_description_kinematics"] and "<robot" in written["robot_description"]
     with pytest.raises(ConfigError, match=r"moveit\.group = '': servo\.start needs it"):
         replace(profile, moveit=replace(MOVEIT, group=""))
-    assert robot_nodes(replace(profile, servo=ServoConfig()), tmp_path / "none", rviz=False) == []
+    assert robot_nodes(replace(profile, servo=ServoConfig()), tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(

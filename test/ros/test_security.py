@@ -67,7 +67,7 @@ def test_the_policy_names_exactly_what_the_nodes_have(cell, ros, domain_id):
     from robot_finetune.session.monitor import Monitor
 
     cell.logger()
-    cell.policy(autostart=False)
+    cell.policy(start_grasping=False)
     cell.spawn("trainer", policy=str(cell.out / "v0"), out=str(cell.out), **{"training.replay_capacity": 1000})
     monitor = Monitor(domain_id, lambda: None)
     try:

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from robot_finetune.graph.bringup import BringupOptions, node_graph
+from robot_finetune.graph.bringup import node_graph
+from robot_finetune.graph.options import BringupOptions
 from robot_finetune.graph.process_runner import ProcessRunner
 
 EPISODES = 2

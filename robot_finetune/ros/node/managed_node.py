@@ -129,6 +129,8 @@ class ManagedNode(LifecycleNode):
         self.active = True
         outcome = self._attempt("activated", self.activate)
         self.active = outcome == SUCCESS
+        if self.active:
+            self.get_logger().info("active")
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
