@@ -24,6 +24,19 @@ LARGEST_IMAGE = 1024
 """Largest edge of an observation [px]."""
 
 
+def tool_quaternion(yaw: float) -> tuple[float, float, float, float]:
+    """(x, y, z, w) of the tool frame in the base frame: z straight down, x at `yaw` [rad] from the base frame's x."""
+    return math.cos(yaw / 2), math.sin(yaw / 2), 0.0, 0.0
+
+
+def yaw_of(x: float, y: float, z: float, w: float) -> float:
+    """The yaw [rad] in a `tool_quaternion`. Raises ValueError for a tool that does not point straight down."""
+    if not (abs(math.hypot(x, y) - 1.0) < 1e-3 and math.hypot(z, w) < 1e-3):  # nor is NaN
+        raise ValueError("a tool that does not point straight down")
+    yaw = 2 * math.atan2(y, x)
+    return yaw - math.copysign(2 * math.pi, yaw) if abs(yaw) > math.pi else yaw
+
+
 @dataclass(frozen=True)
 class Observation:
     """What the Q-function sees before it acts.

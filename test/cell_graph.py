@@ -13,12 +13,13 @@ class CellGraph:
     """sim_cell, camera and grasp_detector run; a test starts the other nodes. Lists hold what is published."""
 
     def __init__(self, spawn_node: Callable[..., Any], ros: Any, out: Path, real_time_factor: float = 0.0) -> None:
-        from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, PolicyStep
+        from robot_finetune.msg import EpisodePhase, EpisodeSummary, ModelUpdate, PolicyStatus, PolicyStep
         from robot_finetune.ros.node.qos import EPISODE, LATCHED, STEP
 
         self._spawn, self.out = spawn_node, out
         self._empty, self._update = PolicyStatus(), ModelUpdate
-        self.statuses = ros.collect(PolicyStatus, "policy_status", EPISODE)
+        self.statuses = ros.collect(PolicyStatus, "policy_status", LATCHED)
+        self.phases = ros.collect(EpisodePhase, "episode_phase", EPISODE)
         self.steps = ros.collect(PolicyStep, "policy_step", STEP)
         self.summaries = ros.collect(EpisodeSummary, "episode_summary", EPISODE)
         self._updates = ros.publisher(ModelUpdate, "model_update", LATCHED, listened=False)
@@ -58,8 +59,32 @@ class CellGraph:
         """Newest PolicyStatus."""
         return self.statuses[-1] if self.statuses else self._empty
 
+    @property
+    def state(self) -> str:
+        """Of the policy, by its name."""
+        from robot_finetune.ros.constants import STATE
+
+        return STATE.name(self.status.state) if self.statuses else ""
+
+    @property
+    def phase(self) -> str:
+        """The newest phase of an episode, by its name."""
+        return self.phase_names()[-1] if self.phases else ""
+
+    def phase_names(self, episode_id: str = "") -> list[str]:
+        """The phases of an episode, or of all."""
+        from robot_finetune.ros.constants import PHASE
+
+        return [PHASE.name(event.phase) for event in self.phases if episode_id in ("", event.episode_id)]
+
+    def discarded(self) -> set[str]:
+        """Episodes that were discarded."""
+        from robot_finetune.ros.constants import PHASE
+
+        return {event.episode_id for event in self.phases if event.phase == PHASE.number("discarded")}
+
     def finished(self) -> bool:
-        return self.status.state == "idle" and "episodes are done" in self.status.message
+        return self.state == "idle" and "episodes are done" in self.status.message
 
 
 @pytest.fixture

@@ -12,8 +12,19 @@ from typing import Any
 import numpy as np
 
 from robot_finetune.config import from_mapping, setting
+from robot_finetune.data.message_definitions import POLICY_STEP, constants
 from robot_finetune.files import parse_json, to_json
-from robot_finetune.types import ACTION_SIZE, Action, Episode, GraspOutcome, Observation, Step
+from robot_finetune.types import (
+    ACTION_SIZE,
+    MODES,
+    Action,
+    Episode,
+    GraspOutcome,
+    Observation,
+    Step,
+    tool_quaternion,
+    yaw_of,
+)
 
 FORMAT = "1"
 
@@ -97,9 +108,9 @@ def step_message(episode: Episode, index: int, image: Mapping[str, Any]) -> dict
         "step": seen.step,
         "policy_version": step.policy_version,
         "variation": episode.variation,
-        "mode": episode.mode,
+        "mode": _mode(episode),
         "observation": image,
-        "pose": np.asarray(seen.pose, np.float64).reshape(4).tolist(),
+        "pose": _pose_message(seen.pose),
         "opening": seen.opening,
         "joint_positions": list(step.joint_positions),
         "asked": step.asked.vector.reshape(ACTION_SIZE).tolist(),
@@ -116,7 +127,7 @@ def outcome_message(episode: Episode, stamp: float) -> dict[str, Any]:
         "episode_id": episode.episode_id,
         "policy_version": episode.policy_version,
         "variation": episode.variation,
-        "mode": episode.mode,
+        "mode": _mode(episode),
         "steps": len(episode.steps),
         "end_reason": episode.end_reason,
         "success": episode.outcome.success,
@@ -177,9 +188,30 @@ def _step_of(message: Any) -> Step:
     pixels = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
     time = message.header.stamp
     stamp = time.sec + time.nanosec * 1e-9
-    seen = Observation(pixels, np.array(message.pose), message.opening, message.step, stamp)
+    seen = Observation(pixels, _pose_of(message.pose), message.opening, message.step, stamp)
     asked, commanded = (Action(np.array(vector, np.float32)) for vector in (message.asked, message.commanded))
     return Step(seen, asked, commanded, message.q, message.policy_version, tuple(message.joint_positions))
+
+
+def _mode(episode: Episode) -> int:
+    number = constants(POLICY_STEP).get(episode.mode.upper())
+    if number is None:
+        raise ValueError(f"mode {episode.mode!r}: allowed are {', '.join(MODES)}")
+    return number
+
+
+def _pose_message(pose: np.ndarray) -> dict[str, Any]:
+    x, y, z, yaw = np.asarray(pose, np.float64).reshape(4).tolist()
+    turn = dict(zip("xyzw", tool_quaternion(yaw), strict=True))
+    return {"position": {"x": x, "y": y, "z": z}, "orientation": turn}
+
+
+def _pose_of(message: Any) -> np.ndarray:
+    """Pose (4,) of a geometry_msgs/Pose, or of the four numbers that files had before version 0.2."""
+    if not hasattr(message, "position"):
+        return np.array(message)
+    at, turn = message.position, message.orientation
+    return np.array([at.x, at.y, at.z, yaw_of(turn.x, turn.y, turn.z, turn.w)])
 
 
 def _header(stamp: float, frame_id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Those of this package are read from msg/; the standard ones are here so that epi
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from robot_finetune.config import share_path
@@ -16,6 +17,9 @@ POLICY_STEP = f"{PACKAGE}/msg/PolicyStep"
 GRASP_OUTCOME = f"{PACKAGE}/msg/GraspOutcome"
 
 _STANDARD = {
+    "geometry_msgs/Point": "float64 x\nfloat64 y\nfloat64 z\n",
+    "geometry_msgs/Quaternion": "float64 x\nfloat64 y\nfloat64 z\nfloat64 w\n",
+    "geometry_msgs/Pose": "geometry_msgs/Point position\ngeometry_msgs/Quaternion orientation\n",
     "builtin_interfaces/Time": "int32 sec\nuint32 nanosec\n",
     "std_msgs/Header": "builtin_interfaces/Time stamp\nstring frame_id\n",
     "sensor_msgs/Image": (
@@ -36,6 +40,13 @@ def definition(type_name: str) -> str:
     _collect(f"{package}/{name}", found)
     texts = list(found.items())
     return texts[0][1] + "".join(f"{'=' * 80}\nMSG: {short}\n{text}" for short, text in texts[1:])
+
+
+@cache
+def constants(type_name: str) -> dict[str, int]:
+    """The whole-number constants of a message type of this package. Raises OSError."""
+    text = share_path("msg", f"{type_name.rpartition('/')[2]}.msg").read_text()
+    return {name: int(value) for name, value in re.findall(r"^u?int\d+ ([A-Z_0-9]+)=(\d+)", text, re.MULTILINE)}
 
 
 def _collect(short_name: str, found: dict[str, str]) -> None:

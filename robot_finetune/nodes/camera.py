@@ -65,6 +65,9 @@ class CameraNode(ManagedNode):
         self._rectification: Rectification | None = None
         self._calibration: CameraInfo | None = None
         self._observations = self.create_publisher(Image, "observation", SENSOR)
+        seen = CameraModel.from_config(self._camera).seen_by_policy(self._config.image_size)
+        self._observation_info = camera_info(seen, self._camera.optical_frame)
+        self._observation_infos = self.create_publisher(CameraInfo, "observation/camera_info", SENSOR)
         topic = self._camera.published
         self._images = self.create_publisher(Image, topic, SENSOR) if topic else None
         self._reader: SourceReader | None = None
@@ -139,6 +142,9 @@ class CameraNode(ManagedNode):
         if self._images is not None:
             self._images.publish(numpy_to_image(image, "rgb8", header.stamp, header.frame_id))
         self._observations.publish(numpy_to_image(seen, "rgb8", header.stamp, header.frame_id))
+        if self._observation_infos.get_subscription_count():
+            self._observation_info.header = header
+            self._observation_infos.publish(self._observation_info)
         self._brightness.add(seen)
         self._blank = blank(seen)
 

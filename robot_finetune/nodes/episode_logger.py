@@ -19,9 +19,10 @@ from robot_finetune.data.episode_counter import EpisodeCounter
 from robot_finetune.data.episode_log import SUFFIX, EpisodeLogError, episode_path, remove_leftovers, write_episode
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.open_episodes import OpenEpisode, OpenEpisodes
-from robot_finetune.msg import EpisodeLost, EpisodeSummary, GraspOutcome, PolicyStatus, PolicyStep
+from robot_finetune.msg import EpisodeLost, EpisodePhase, EpisodeSummary, GraspOutcome, PolicyStep
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.checked import finite, plain_text
+from robot_finetune.ros.constants import MODE, PHASE
 from robot_finetune.ros.conversions import check_context, message_to_outcome, message_to_step
 from robot_finetune.ros.node.diagnostics import Health, Level
 from robot_finetune.ros.node.guarded import listen
@@ -99,7 +100,7 @@ class EpisodeLoggerNode(ManagedNode):
         self._error = ""
         self._summaries = self.create_publisher(EpisodeSummary, "episode_summary", EPISODE)
         self._losses = self.create_publisher(EpisodeLost, "episode_lost", EPISODE)
-        listen(self, PolicyStatus, "policy_status", self._on_status, EPISODE)
+        listen(self, EpisodePhase, "episode_phase", self._on_phase, EPISODE)
         listen(self, PolicyStep, "policy_step", self._on_step, STEP)
         listen(self, GraspOutcome, "grasp_outcome", self._on_outcome, EPISODE)
         self.start_thread(self._write, self._end_writing)
@@ -114,10 +115,10 @@ class EpisodeLoggerNode(ManagedNode):
         self._closing.set()
         self._ready.put(None)
 
-    def _on_status(self, message: PolicyStatus) -> None:
+    def _on_phase(self, message: EpisodePhase) -> None:
         if not message.episode_id:
             return
-        if message.phase == "discarded":
+        if message.phase == PHASE.number("discarded"):
             self._open.forget(message.episode_id)
         else:
             self._open.announce(message.episode_id)
@@ -208,7 +209,7 @@ class EpisodeLoggerNode(ManagedNode):
             "camera_frame_id": heard[0].camera_frame_id,
         }
         steps = tuple(step.step for step in heard)
-        context = (message.variation, message.mode, message.end_reason, steps[0].observation.stamp, meta)
+        context = (message.variation, MODE.name(message.mode), message.end_reason, steps[0].observation.stamp, meta)
         return Episode(ready.episode_id, steps, ready.outcome.outcome, *context)
 
     def _publish(self, outcome: GraspOutcome, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sensor_msgs.msg import Image, JointState
 
 from robot_finetune.config import setting
-from robot_finetune.msg import EpisodeLost, GraspOutcome, PolicyStatus
+from robot_finetune.msg import EpisodeLost, EpisodePhase, GraspOutcome
 from robot_finetune.perception.frame_buffer import FrameBuffer
 from robot_finetune.perception.grasp_success import GraspDetector, GraspDetectorConfig
 from robot_finetune.perception.opening_history import OpeningHistory
@@ -20,6 +20,7 @@ from robot_finetune.robot.interfaces import Frame, GraspEvidence, RobotError
 from robot_finetune.robot.joint_intake import check_message
 from robot_finetune.robot.joint_limits import measured_limits
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.constants import PHASE
 from robot_finetune.ros.conversions import check_context, outcome_to_message
 from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.node.diagnostics import Health, Level
@@ -31,7 +32,6 @@ from robot_finetune.ros.node.stamps import to_seconds
 from robot_finetune.ros.node.waiting import RosClock
 
 IMAGES = ("before", "after_lift", "after_drop")
-PHASES = ("reset", "before", "approach", "lifted", "after_lift", "after_drop")
 MEASURED = ("lifted", "after_lift")
 """Phases at whose beginning the gripper's opening counts."""
 STATES_LATE = 2.0
@@ -67,7 +67,7 @@ class _Episode:
     entered: dict[str, float] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
     frames: dict[str, Frame | None] = field(default_factory=dict)
-    last: PolicyStatus | None = None
+    last: EpisodePhase | None = None
     seen: float = 0.0
 
 
@@ -92,7 +92,7 @@ class GraspDetectorNode(ManagedNode):
         self._error = self._image_error = ""
         self._outcomes = self.create_publisher(GraspOutcome, "grasp_outcome", EPISODE)
         self._losses = self.create_publisher(EpisodeLost, "episode_lost", EPISODE)
-        listen(self, PolicyStatus, "policy_status", self.while_active(self._on_status), EPISODE)
+        listen(self, EpisodePhase, "episode_phase", self.while_active(self._on_phase), EPISODE)
         listen(self, JointState, "joint_states", self._on_joint_states_of, series(STATES))
         listen(self, Image, "image_raw", self._on_image, series(FRAMES))
 
@@ -132,21 +132,22 @@ class GraspDetectorNode(ManagedNode):
             raise ValueError(f"stamped {stamp - now:.1f} s ahead of the clock of this node: synchronise the clocks")
         return stamp
 
-    def _on_status(self, message: PolicyStatus) -> None:
+    def _on_phase(self, message: EpisodePhase) -> None:
         if not message.episode_id or message.episode_id in self._settled:
             return
         check_context(message)
-        if message.phase in ("done", "discarded"):
+        phase = PHASE.name(message.phase)
+        if phase in ("done", "discarded"):
             self._episodes.pop(message.episode_id, None)
             return
-        if message.phase in ("reset", "before") and message.episode_id not in self._episodes:
+        if phase in ("reset", "before") and message.episode_id not in self._episodes:
             self._begin(message.episode_id)
         episode = self._episodes.get(message.episode_id)
-        if episode is None or message.phase in episode.entered or message.phase not in PHASES:
+        if episode is None or phase in episode.entered:
             return
-        episode.entered[message.phase] = to_seconds(message.header.stamp)
-        if message.phase in IMAGES:
-            episode.wanted[message.phase] = to_seconds(message.image_stamp)
+        episode.entered[phase] = to_seconds(message.header.stamp)
+        if phase in IMAGES:
+            episode.wanted[phase] = to_seconds(message.image_stamp)
         episode.last = message
         self._look()
 

@@ -288,7 +288,7 @@ class PolicyNode(ManagedNode):
         self._control.hint(f"version {version} acts again from the next episode on; the later ones are not taken back")
 
     def _publish_state(self) -> None:
-        self._publisher.describe(state=self._control.state, message=self._control.message)
+        self._publisher.describe(self._control.state, self._control.message)
 
     def health(self) -> Health:
         known = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.OK)

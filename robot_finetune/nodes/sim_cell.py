@@ -23,9 +23,10 @@ from std_msgs.msg import Float64
 from trajectory_msgs.msg import JointTrajectory
 
 from robot_finetune.config import ConfigError, setting
-from robot_finetune.msg import PolicyStatus
+from robot_finetune.msg import EpisodePhase
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.constants import MODE, PHASE
 from robot_finetune.ros.conversions import message_to_trajectory
 from robot_finetune.ros.images import CAMERA_FRAME, camera_info, numpy_to_image
 from robot_finetune.ros.node.guarded import listen
@@ -43,7 +44,7 @@ STATES_A_SECOND = 250.0
 """Most joint states a wall second while the cell hurries; Python subscribers keep up with that."""
 FAMILY = "held_out"
 """Objects in the bin: new to the base policy."""
-MODES = {"explore": 0, "evaluate": 1}
+MODES = {"explore": 0, "evaluate": 1, "scripted": 2}
 """Seed of the scenes, by the mode of the episode."""
 
 
@@ -79,7 +80,7 @@ class SimCellNode(Node):
         self._clocks = self.create_publisher(Clock, "/clock", CLOCK)
         listen(self, JointTrajectory, self._profile.arm_topic, self._on_trajectory, COMMAND)
         listen(self, Float64, self._profile.gripper_topic, self._on_gripper, COMMAND)
-        listen(self, PolicyStatus, "policy_status", self._on_status, EPISODE)
+        listen(self, EpisodePhase, "episode_phase", self._on_phase, EPISODE)
         self._thread = threading.Thread(target=self._guarded, daemon=True)
         self._thread.start()
 
@@ -106,8 +107,8 @@ class SimCellNode(Node):
         opening = (message.data - gripper.closed_position) / (gripper.open_position - gripper.closed_position)
         self._commands.put(lambda cell: cell.command_gripper(opening))
 
-    def _on_status(self, message: PolicyStatus) -> None:
-        if message.phase != "reset" or message.episode_id == self._episode_id:
+    def _on_phase(self, message: EpisodePhase) -> None:
+        if message.phase != PHASE.number("reset") or message.episode_id == self._episode_id:
             return
         self._episode_id = message.episode_id
         self._episodes += 1
@@ -117,7 +118,7 @@ class SimCellNode(Node):
             self.get_logger().error(f"the cell stays as it is: {error}")
         else:
             self._commands.put(lambda cell: cell.set_variation(variation))
-        every, number = self._config.scene_every, MODES.get(message.mode, MODES["explore"])
+        every, number = self._config.scene_every, MODES[MODE.name(message.mode)]
         if every and (self._episodes - 1) % every == 0:
             seed = int(np.random.default_rng([self._config.seed, number, message.episode]).integers(2**31))
             self._commands.put(lambda cell: cell.reset(seed, FAMILY))

@@ -27,6 +27,8 @@ from robot_finetune.learning.checkpoint import CheckpointError
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
 from robot_finetune.msg import ModelUpdate, TrainerStatus
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.robot.run_control import ERROR
+from robot_finetune.ros.constants import INACTIVE, TRAINER_STATE, TRAINING, WAITING
 from robot_finetune.ros.node.diagnostics import Health, Level
 from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
@@ -36,7 +38,6 @@ from robot_finetune.ros.node.spin import START_ERRORS, fail, until_shutdown
 NICENESS = 10
 PATIENCE = 10.0
 """Wall seconds in which a gradient step has ended and everything is saved."""
-INACTIVE, WAITING, TRAINING, ERROR = "inactive", "waiting_for_data", "training", "error"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class TrainerNode(ManagedNode):
         owned.enter_context(folder_lock(out, "trainer", f"trainer {self.get_fully_qualified_name()}"))
         self._trainer = Trainer(policy, out, load_robot(config.robot), config.training, config.seed)
         self._resumed = self._trainer.newest
-        self._status = TrainerStatus(state=INACTIVE)
+        self._status = TrainerStatus()
+        self._state = INACTIVE
         self._rate_from = (time.monotonic(), self._trainer.updates)
         self._looked = -config.poll_period
         self._step = threading.Lock()
@@ -102,7 +104,7 @@ class TrainerNode(ManagedNode):
             self._end(f"{type(error).__name__}: {error}")
 
     def _end(self, message: str) -> None:
-        self._status.state, self._status.message = ERROR, message
+        self._state, self._status.message = ERROR, message
         if rclpy.ok():
             self._publish_status()
             fail(self, f"trainer: {message}")
@@ -113,8 +115,8 @@ class TrainerNode(ManagedNode):
                 if self.active:
                     self._train()
                 else:
-                    self._status.state, self._status.message = INACTIVE, ""
-            if self._status.state != TRAINING:
+                    self._state, self._status.message = INACTIVE, ""
+            if self._state != TRAINING:
                 self._wake.wait(self._config.poll_period)
                 self._wake.clear()
         self._trainer.save()
@@ -132,7 +134,7 @@ class TrainerNode(ManagedNode):
             self._publish_asked.clear()
             self._announce(trainer.publish() or trainer.newest)
         self._status.message = trainer.waiting
-        self._status.state = WAITING if trainer.waiting else TRAINING
+        self._state = WAITING if trainer.waiting else TRAINING
         if not trainer.waiting:
             self._announce(trainer.update())
 
@@ -174,14 +176,15 @@ class TrainerNode(ManagedNode):
         status.updates_per_second = (trainer.updates - updates) / max(1e-3, time.monotonic() - since)
         status.version, status.grasps, status.updates = trainer.version, trainer.grasps, trainer.updates
         status.loss, status.mean_q = trainer.loss, trainer.mean_q
+        status.state = TRAINER_STATE.number(self._state)
         status.header.stamp = self.get_clock().now().to_msg()
         self._statuses.publish(status)
 
     def health(self) -> Health:
         status = self._status
-        values = {"state": status.state, "version": status.version, "grasps": status.grasps, "updates": status.updates}
+        values = {"state": self._state, "version": status.version, "grasps": status.grasps, "updates": status.updates}
         values["updates_per_second"] = f"{status.updates_per_second:.1f}"
-        return Health(Level.ERROR if status.state == ERROR else Level.OK, status.message or status.state, values)
+        return Health(Level.ERROR if self._state == ERROR else Level.OK, status.message or self._state, values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -49,6 +49,14 @@ class CameraModel:
         matrix = np.array([[config.focal, 0.0, centre[0]], [0.0, config.focal, centre[1]], [0.0, 0.0, 1.0]])
         return CameraModel(config.width, config.height, matrix, rotation, position, config.crop)
 
+    def seen_by_policy(self, size: int) -> CameraModel:
+        """The camera of what `preprocess` makes of the image: its square, scaled to (size, size)."""
+        left, top, side = square_of(self.height, self.width, self.crop)
+        scale = size / side
+        cut = np.array([[1.0, 0.0, 0.5 - left], [0.0, 1.0, 0.5 - top], [0.0, 0.0, 1.0]])
+        scaled = np.array([[scale, 0.0, -0.5], [0.0, scale, -0.5], [0.0, 0.0, 1.0]])
+        return CameraModel(size, size, scaled @ cut @ self.matrix, self.rotation, self.position)
+
     def projection(self) -> np.ndarray:
         """(3, 4) matrix from homogeneous points of the base frame [m] to homogeneous pixels."""
         extrinsics = np.hstack([self.rotation.T, -self.rotation.T @ self.position[:, None]])

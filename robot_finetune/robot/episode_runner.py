@@ -47,7 +47,7 @@ class EpisodeDiscarded(RobotError):
 
 
 class Phase(Enum):
-    """States of an episode, in their order. Names are those of PolicyStatus.phase."""
+    """States of an episode, in their order. Names are those of EpisodePhase.phase."""
 
     RESET = "reset"
     BEFORE = "before"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -30,10 +29,3 @@ def finite(values: Iterable[float], what: str, low: float, high: float, most: in
     if wrong.any():
         raise ValueError(f"{what} holds {numbers[wrong][0]:.4g}: allowed is {low:g} to {high:g}")
     return numbers
-
-
-def one_of(value: Any, what: str, choices: tuple[Any, ...]) -> Any:
-    """One of the choices. Raises ValueError."""
-    if value not in choices:
-        raise ValueError(f"{what} {shown(value)}: allowed are {', '.join(map(str, choices))}")
-    return value

@@ -7,15 +7,27 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, Quaternion
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import ModelUpdate, PolicyStep
 from robot_finetune.robot.joint_trajectory import JointTrajectory
-from robot_finetune.ros.checked import finite, one_of, plain_text, shown
+from robot_finetune.ros.checked import finite, plain_text, shown
+from robot_finetune.ros.constants import MODE
 from robot_finetune.ros.images import CAMERA_FRAME, image_to_rgb, numpy_to_image
 from robot_finetune.ros.node.stamps import to_seconds, to_stamp
-from robot_finetune.types import ACTION_SIZE, LARGEST_IMAGE, MODES, MOST_STEPS, Action, GraspOutcome, Observation, Step
+from robot_finetune.types import (
+    ACTION_SIZE,
+    LARGEST_IMAGE,
+    MOST_STEPS,
+    Action,
+    GraspOutcome,
+    Observation,
+    Step,
+    tool_quaternion,
+    yaw_of,
+)
 
 FAR, LONG = 1e3, 3600.0
 """Metres or radians, and seconds, beyond which a number of a message is none."""
@@ -32,9 +44,9 @@ def step_to_message(
         step=seen.step,
         policy_version=step.policy_version,
         variation=variation,
-        mode=mode,
+        mode=MODE.number(mode),
         observation=numpy_to_image(seen.image, "rgb8", to_stamp(seen.stamp), CAMERA_FRAME),
-        pose=np.asarray(seen.pose, np.float64),
+        pose=pose_to_message(seen.pose),
         opening=float(seen.opening),
         joint_positions=[float(position) for position in step.joint_positions],
         asked=step.asked.vector,
@@ -57,7 +69,7 @@ def message_to_step(message: PolicyStep) -> Step:
         raise ValueError(f"step {message.step}: an episode has at most {MOST_STEPS}")
     stamp = to_seconds(message.header.stamp)
     finite([stamp], "stamp", 0.0, 2.0**32, 1)
-    pose = finite(message.pose, "pose", -FAR, FAR, 4)
+    pose = message_to_pose(message.pose)
     (opening,) = finite([message.opening], "opening", -0.5, 1.5, 1)
     joints = finite(message.joint_positions, "joint_positions", -FAR, FAR, MOST_JOINTS)
     actions = (finite(vector, "action", -10.0, 10.0, ACTION_SIZE) for vector in (message.asked, message.commanded))
@@ -68,12 +80,27 @@ def message_to_step(message: PolicyStep) -> Step:
     return Step(observation, asked, commanded, float(message.q), int(message.policy_version), tuple(joints.tolist()))
 
 
+def pose_to_message(pose: np.ndarray) -> Pose:
+    """Of a pose (4,) [m, rad] of the tool, which points straight down."""
+    x, y, z, yaw = map(float, pose)
+    return Pose(
+        position=Point(x=x, y=y, z=z), orientation=Quaternion(**dict(zip("xyzw", tool_quaternion(yaw), strict=True)))
+    )
+
+
+def message_to_pose(message: Pose) -> np.ndarray:
+    """The pose (4,) [m, rad] of a tool in a message. Raises ValueError unless it points straight down, not far away."""
+    at, turn = message.position, message.orientation
+    position = finite((at.x, at.y, at.z), "position", -FAR, FAR, 3)
+    return np.array([*position, yaw_of(turn.x, turn.y, turn.z, turn.w)])
+
+
 def check_context(message: Any) -> None:
     """Raises ValueError unless the texts of a message about an episode are such as a policy gives."""
     if not plain_text(message.episode_id, "episode_id"):
         raise ValueError("a message about an episode has no episode_id")
     plain_text(message.variation, "variation", 4096)  # may be a path
-    one_of(message.mode, "mode", MODES)
+    MODE.name(message.mode)
     if hasattr(message, "end_reason"):
         plain_text(message.end_reason, "end_reason")
 

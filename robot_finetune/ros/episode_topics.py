@@ -12,21 +12,24 @@ from typing import Any
 from rclpy.node import Node
 
 from robot_finetune.learning.version_switch import SwitchingPolicy
-from robot_finetune.msg import EpisodeLost, PolicyStatus, PolicyStep
+from robot_finetune.msg import EpisodeLost, EpisodePhase, PolicyStatus, PolicyStep
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.robot.discards import Discards
 from robot_finetune.robot.episode_runner import EpisodeDiscarded
 from robot_finetune.robot.interfaces import Clock, Frame, GraspEvidence, RobotError
 from robot_finetune.ros.checked import plain_text
+from robot_finetune.ros.constants import MODE, PHASE, STATE
 from robot_finetune.ros.conversions import message_to_outcome, step_to_message
 from robot_finetune.ros.node.guarded import listen
-from robot_finetune.ros.node.qos import EPISODE, STEP
+from robot_finetune.ros.node.qos import EPISODE, LATCHED, STEP
 from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.ros.node.waiting import Check, no_check, wait_for
 from robot_finetune.types import GraspOutcome, Step
 
 EXPECTED = 4
 """Episodes, the last ones, whose messages are kept for a waiter; those of others are not heard."""
+SHARED = tuple(set(EpisodePhase.get_fields_and_field_types()) & set(PolicyStatus.get_fields_and_field_types()))
+"""Fields that a phase and the status have in common."""
 
 
 def new_episode_id() -> str:
@@ -131,21 +134,21 @@ class EpisodePublisher:
         self._status = PolicyStatus()
         self._discards = Discards()
         self._steps = node.create_publisher(PolicyStep, "policy_step", STEP)
-        self._statuses = node.create_publisher(PolicyStatus, "policy_status", EPISODE)
+        self._phases = node.create_publisher(EpisodePhase, "episode_phase", EPISODE)
+        self._statuses = node.create_publisher(PolicyStatus, "policy_status", LATCHED)
 
     def begin(self, episode_id: str, variation: str, mode: str) -> None:
         """What is published from now on belongs to this episode."""
         with self._lock:
             status = self._status
-            status.episode_id, status.variation, status.mode = episode_id, variation, mode
+            status.episode_id, status.variation, status.mode = episode_id, variation, MODE.number(mode)
             status.episode += 1
-            status.phase, status.steps, status.end_reason = "", 0, ""
+            status.phase, status.steps, status.end_reason = 0, 0, ""
 
-    def describe(self, **fields: Any) -> None:
-        """Set fields of the status (state, message) and publish it."""
+    def describe(self, state: str, message: str) -> None:
+        """What the node is doing, published."""
         with self._lock:
-            for name, value in fields.items():
-                setattr(self._status, name, value)
+            self._status.state, self._status.message = STATE.number(state), message
             self._publish()
 
     @property
@@ -169,10 +172,11 @@ class EpisodePublisher:
     def on_phase(self, phase: str, frame: Frame | None, end_reason: str = "") -> None:
         """Publish the phase; frame: the image that shows it. end_reason: why the approach ended, once it has."""
         with self._lock:
-            self._status.phase = phase
-            self._status.end_reason = end_reason
-            self._status.image_stamp = to_stamp(frame.stamp if frame else 0.0)
+            self._status.phase, self._status.end_reason = PHASE.number(phase), end_reason
             self._publish()
+            context = {name: getattr(self._status, name) for name in SHARED}
+            begun = EpisodePhase(image_stamp=to_stamp(frame.stamp if frame else 0.0), **context)
+            self._phases.publish(begun)
 
     def on_step(self, step: Step) -> None:
         """Publish a decision."""
@@ -180,7 +184,7 @@ class EpisodePublisher:
             status = self._status
             status.steps = step.observation.step + 1
             status.decision_ms = self._policy.decision_ms
-            names = {"episode_id": status.episode_id, "variation": status.variation, "mode": status.mode}
+            names = {"episode_id": status.episode_id, "variation": status.variation, "mode": MODE.name(status.mode)}
             message = step_to_message(step, frame_id=self._frame_id, decision_ms=status.decision_ms, **names)
         self._steps.publish(message)
 

@@ -22,6 +22,7 @@ from std_srvs.srv import Trigger
 from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, TrainerStatus
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.checked import finite, plain_text
+from robot_finetune.ros.constants import MODE, STATE, TRAINER_STATE
 from robot_finetune.ros.conversions import check_context, message_to_version
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
@@ -61,7 +62,7 @@ class Monitor:
         self._told: Counter[str] = Counter()
         self._heard = time.monotonic()
         self._clients: dict[str, Any] = {}
-        listen(self.node, PolicyStatus, "policy_status", self._on_policy, EPISODE)
+        listen(self.node, PolicyStatus, "policy_status", self._on_policy, LATCHED)
         listen(self.node, TrainerStatus, "trainer_status", self._on_trainer, LATCHED)
         listen(self.node, ModelUpdate, "model_update", self._on_update, LATCHED)
         listen(self.node, EpisodeSummary, "episode_summary", self._on_summary, EPISODE)
@@ -69,6 +70,16 @@ class Monitor:
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+
+    @property
+    def policy_state(self) -> str:
+        """State of the policy node, "" if it has told nothing yet."""
+        return STATE.name(self.policy.state) if self.policy is not None else ""
+
+    @property
+    def trainer_state(self) -> str:
+        """State of the trainer, "" if it has told nothing yet."""
+        return TRAINER_STATE.name(self.trainer.state) if self.trainer is not None else ""
 
     @property
     def silence(self) -> float:
@@ -121,6 +132,7 @@ class Monitor:
             self._executor.spin()
 
     def _on_policy(self, message: PolicyStatus) -> None:
+        STATE.name(message.state)
         told = _discards_of(message)
         again = sum(told.values()) < sum(self._told.values())  # a policy that was started again counts from 0
         self.discards = self.discards + (told if again else told - self._told)
@@ -131,6 +143,7 @@ class Monitor:
         self._heard = time.monotonic()
 
     def _on_trainer(self, message: TrainerStatus) -> None:
+        TRAINER_STATE.name(message.state)
         newer = message.updates and (not self.losses or message.updates > self.losses[-1][0])
         if newer and math.isfinite(message.loss):  # a trainer that has just been started again does not know it yet
             self.losses.append((message.updates, float(message.loss)))
@@ -145,14 +158,16 @@ class Monitor:
         path = Path(plain_text(message.path, "path of an episode", 4096))
         if len(self.grasps) >= MOST_GRASPS:
             raise ValueError(f"more than {MOST_GRASPS} grasps in one session")
-        judged = (
+        grasp = Grasp(
+            message.episode_id,
+            MODE.name(message.mode),
+            message.policy_version,
             bool(message.success),
             _finite(message.confidence, "confidence"),
             bool(message.contradiction),
             message.end_reason,
-        )
-        grasp = Grasp(
-            message.episode_id, message.mode, message.policy_version, *judged, path=path, number=message.number
+            path=path,
+            number=message.number,
         )
         self.grasps.setdefault(message.episode_id, grasp)
 

@@ -15,6 +15,8 @@ from robot_finetune.graph.process_runner import NodeDied, ProcessRunner
 from robot_finetune.robot.discards import too_many
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import SIMULATED, load_robot
+from robot_finetune.robot.run_control import ERROR, IDLE, PAUSED, RUNNING, STOPPED
+from robot_finetune.ros.constants import INACTIVE, WAITING
 from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.image_check import ImageCheck
@@ -121,7 +123,7 @@ class Session:
         missing = [f"{topic} (of {source})" for topic, source in topics.items() if not node.count_publishers(topic)]
         if monitor.policy is None:
             missing.append("policy_status (of policy)")
-        if self._trains and (monitor.trainer is None or monitor.trainer.state == "inactive"):
+        if self._trains and monitor.trainer_state in ("", INACTIVE):
             missing.append("trainer that has read its base")
         return missing
 
@@ -179,11 +181,11 @@ class Session:
             policy, done = monitor.policy, len(monitor.grasps.keys() - known)
             metrics.grasping_s, metrics.timed_grasps = seconds + time.monotonic() - begun, timed + done
             if policy is not None:
-                if policy.state == "error":
+                if monitor.policy_state == ERROR:
                     raise self._failed(f"{policy.message} (logs: {self._logs})")
-                if policy.state == "idle" and done >= count:
+                if monitor.policy_state == IDLE and done >= count:
                     return
-                if policy.state == "running" and monitor.silence > SILENCE:
+                if monitor.policy_state == RUNNING and monitor.silence > SILENCE:
                     raise self._failed(f"policy tells nothing for {SILENCE:.0f} s; see {self._logs}/policy.log")
             self._wait(TICK)
 
@@ -192,7 +194,7 @@ class Session:
         grasps, updates, changed = len(self.phases.learning), -1, time.monotonic()
         while True:
             trainer = self._monitor.trainer
-            waiting = trainer is not None and trainer.state == "waiting_for_data"
+            waiting = self._monitor.trainer_state == WAITING
             if trainer is not None and trainer.updates != updates:
                 updates, changed = trainer.updates, time.monotonic()
             quiet = time.monotonic() - changed
@@ -252,7 +254,7 @@ class Session:
     def _tell(self) -> None:
         """Say once what the policy node wants an operator to know."""
         policy = self._monitor.policy
-        message = policy.message if policy is not None and policy.state != "idle" else ""
+        message = policy.message if policy is not None and self._monitor.policy_state != IDLE else ""
         if message and message != self._told:
             self._progress.say(f"policy: {message}")
         self._told = message
@@ -264,8 +266,8 @@ class Session:
     def _shut_down(self, ended: str) -> None:
         self._closing = True
         self._progress.clear()
-        policy, metrics = self._monitor.policy, self._metrics
-        if policy is not None and policy.state in ("running", "paused"):
+        metrics = self._metrics
+        if self._monitor.policy_state in (RUNNING, PAUSED):
             try:
                 self._monitor.trigger("policy/stop", timeout=3.0)
             except RobotError as error:
@@ -298,12 +300,12 @@ class Session:
             recent=success(shown[-RECENT:]),
             before=success(() if self._phase == "before" else phases.before),
             version=policy.policy_version if policy else self._head.base_version,
-            trainer=trainer.state.replace("_", " ") if trainer else "",
+            trainer=monitor.trainer_state.replace("_", " "),
             updates=trainer.updates if trainer else 0,
             loss=monitor.losses[-1][1] if monitor.losses else None,
             per_minute=pace,
             seconds_left=60 * left / pace if pace else None,
             elapsed=time.monotonic() - self._begun,
             discarded=sum(monitor.discards.values()),
-            state=policy.state if policy and policy.state in ("paused", "stopped") else "",
+            state=monitor.policy_state if monitor.policy_state in (PAUSED, STOPPED) else "",
         )

@@ -36,6 +36,19 @@ def test_a_camera_that_looks_straight_down_has_x_upwards():
     assert further[1] < centre[1] and further[0] == pytest.approx(centre[0])
 
 
+@pytest.mark.parametrize("crop", [None, (100, 20, 200)])
+def test_the_camera_of_the_observation_sees_points_where_preprocess_puts_them(crop):
+    config = dataclasses.replace(CONFIG, width=640, height=480, focal=900.0, crop=crop)
+    camera = CameraModel.from_config(config)
+    seen = camera.seen_by_policy(64)
+    left, top, side = crop or (80, 0, 480)
+    point = np.array([[0.6, 0.05, 0.02]])
+    (column, row), scale = camera.project(point)[0], 64 / side
+    expected = [(column - left + 0.5) * scale - 0.5, (row - top + 0.5) * scale - 0.5]
+    np.testing.assert_allclose(seen.project(point)[0], expected)
+    assert (seen.width, seen.height) == (64, 64)
+
+
 def test_points_behind_the_camera_have_no_pixel():
     assert np.isnan(CameraModel.from_config(CONFIG).project([(2.0, 0.0, 1.5)])).all()
 

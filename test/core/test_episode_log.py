@@ -9,8 +9,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from make_episodes import assert_same, random_episode
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
@@ -23,7 +26,7 @@ from robot_finetune.data.episode_log import (
     remove_leftovers,
     write_episode,
 )
-from robot_finetune.types import Episode, GraspOutcome
+from robot_finetune.types import Episode, GraspOutcome, tool_quaternion, yaw_of
 
 process = multiprocessing.get_context("spawn")
 
@@ -90,7 +93,13 @@ def test_rosbags_reads_it_independently(tmp_path):
         for one in (image, message.observation):
             np.testing.assert_array_equal(one.data.reshape(64, 64, 3), step.observation.image)
             assert (one.encoding, one.step) == ("rgb8", 192)
-        np.testing.assert_array_equal(message.pose, step.observation.pose)
+        x, y, z, yaw = step.observation.pose
+        at, turn = message.pose.position, message.pose.orientation
+        np.testing.assert_allclose((at.x, at.y, at.z), (x, y, z))
+        tool = _matrix(turn.x, turn.y, turn.z, turn.w)
+        expected = [[np.cos(yaw), np.sin(yaw), 0.0], [np.sin(yaw), -np.cos(yaw), 0.0], [0.0, 0.0, -1.0]]
+        np.testing.assert_allclose(tool, expected, atol=1e-12, err_msg="x at the yaw, z straight down")
+        assert message.mode == {"explore": 1, "evaluate": 2, "scripted": 3}[episode.mode]
         np.testing.assert_array_equal(message.asked, step.asked.vector)
         np.testing.assert_array_equal(message.commanded, step.commanded.vector)
         np.testing.assert_array_equal(message.joint_positions, step.joint_positions)
@@ -233,3 +242,33 @@ def test_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EpisodeLogError, match="check that .*file is a folder"):
         write_episode(tmp_path / "file", random_episode())
+
+
+def _matrix(x, y, z, w):
+    """(3, 3) rotation of a quaternion."""
+    matrix = np.empty(9)
+    mujoco.mju_quat2Mat(matrix, np.array([w, x, y, z]))
+    return matrix.reshape(3, 3)
+
+
+def test_a_recording_from_before_poses_and_constants_is_read_by_its_own_schema():
+    episode = read_episode(Path(__file__).parent / "data" / "episode_before_0.2.mcap")
+    assert (episode.episode_id, episode.mode, episode.policy_version) == ("e0001", "evaluate", 3)
+    np.testing.assert_array_equal(episode.steps[1].observation.pose, [0.5, 0.1, 0.2, -0.75])
+
+
+def test_a_mode_that_no_message_has_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(EpisodeLogError, match="mode 'play': allowed are explore, evaluate, scripted"):
+        write_episode(tmp_path, replace(random_episode(), mode="play"))
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.floats(-np.pi, np.pi))
+def test_a_yaw_survives_its_quaternion(yaw):
+    assert abs((yaw_of(*tool_quaternion(yaw)) - yaw + np.pi) % (2 * np.pi) - np.pi) < 1e-12
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0, 1.0), (0.5, 0.5, 0.5, 0.5), (np.nan, 0.0, 0.0, 0.0), (0.0,) * 4])
+def test_a_tool_that_does_not_point_down_is_refused(turn):
+    with pytest.raises(ValueError, match="straight down"):
+        yaw_of(*turn)

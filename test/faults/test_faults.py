@@ -33,7 +33,7 @@ def test_grasping_goes_on_while_the_trainer_is_killed_and_started_again(cell, ro
     trainer.kill()
     newest, count = updates[-1].version, len(cell.summaries)
     ros.wait_until(lambda: len(cell.summaries) >= count + 3, "grasps without a trainer")
-    assert cell.status.state == "running"
+    assert cell.state == "running"
     start_trainer()
     ros.wait_until(lambda: cell.status.policy_version > newest, "a version of the second trainer acting")
     versions = [update.version for update in updates]
@@ -66,8 +66,8 @@ def test_a_dead_camera_discards_the_episode_and_grasping_goes_on_when_it_is_back
     cell.camera.kill()
     ros.wait_until(lambda: "and the camera node running?" in policy.output, "the error")
     assert "no image on /observation for 2.0 s" in policy.output
-    ros.wait_until(lambda: any(status.phase == "discarded" for status in cell.statuses), "the episode discarded")
-    discarded = {status.episode_id for status in cell.statuses if status.phase == "discarded"}
+    ros.wait_until(cell.discarded, "the episode discarded")
+    discarded = cell.discarded()
     assert not discarded & {summary.episode_id for summary in cell.summaries}
     count = len(cell.summaries)
     cell.spawn("camera")
@@ -80,7 +80,7 @@ def test_a_silent_grasp_detector_is_named(cell, ros):
     policy = cell.policy(outcome_timeout=2.0, max_failures=1)
     ros.wait_until(lambda: cell.summaries, "an episode")
     cell.detector.kill()
-    ros.wait_until(lambda: cell.status.state == "error", "the error")
+    ros.wait_until(lambda: cell.state == "error", "the error")
     assert "is grasp_detector running?" in cell.status.message and policy.running
 
 
@@ -89,7 +89,7 @@ def test_a_simulation_that_dies_is_named(cell, ros):
     policy = cell.policy(ready_timeout=3.0)
     ros.wait_until(lambda: cell.summaries, "an episode")
     cell.sim.kill()
-    ros.wait_until(lambda: cell.status.state == "error", "the error")
+    ros.wait_until(lambda: cell.state == "error", "the error")
     assert "sim_cell" in cell.status.message and "\n" not in cell.status.message
     assert policy.stop() == 0 and "Traceback" not in policy.output
 
@@ -100,10 +100,10 @@ def test_an_arm_that_does_not_answer_is_one_line(spawn_node, ros, tmp_path):
     from robot_finetune.learning.networks.interface import NetworkConfig
     from robot_finetune.msg import PolicyStatus
 
-    statuses = ros.collect(PolicyStatus, "policy_status", EPISODE)
+    statuses = ros.collect(PolicyStatus, "policy_status", LATCHED)
     save_checkpoint(tmp_path, build_network(NetworkConfig(channels=8, hidden=8), 0), 0, 0, {})
     policy = spawn_node("policy", {"policy": str(tmp_path), "ready_timeout": 3.0})
-    ros.wait_until(lambda: statuses and statuses[-1].state == "error", "the error")
+    ros.wait_until(lambda: statuses and statuses[-1].state == PolicyStatus.ERROR, "the error")
     assert (
         statuses[-1].message == "no joint_states on /joint_states for 2.0 s: is the arm driver (or sim_cell) running?"
     )

@@ -51,11 +51,11 @@ def test_blind_grasps_are_discarded_and_the_policy_waits_for_the_camera(cell, ro
     policy = policy_behind(cell, max_failures=1)
     ros.wait_until(lambda: cell.summaries, "an episode")
     relay.fault = fault
-    ros.wait_until(lambda: cell.status.state == "paused", "the policy waiting")
+    ros.wait_until(lambda: cell.state == "paused", "the policy waiting")
     assert cause in cell.status.message and cell.status.message.endswith("Grasping goes on when images are sound")
     ros.wait_until(lambda: level_of(health, "policy") == DiagnosticStatus.ERROR, "the diagnostics")
     assert cell.status.discarded == 1 and cause in cell.status.discard_reasons[0]
-    discarded = {status.episode_id for status in cell.statuses if status.phase == "discarded"}
+    discarded = cell.discarded()
     count = len(cell.summaries)
     relay.fault = ""
     ros.wait_until(lambda: len(cell.summaries) > count + 1, "episodes with the camera back")
@@ -79,7 +79,7 @@ def test_a_detector_that_refuses_says_why_and_is_not_called_silent(cell, ros, tm
     cell.spawn("grasp_detector", robot=str(path))
     cell.logger()
     policy = cell.policy(max_failures=1, outcome_timeout=60.0)
-    ros.wait_until(lambda: cell.status.state == "error", "the error")
+    ros.wait_until(lambda: cell.state == "error", "the error")
     assert cell.status.message.startswith("not judged: camera image is") and "running?" not in cell.status.message
     assert cell.status.discard_reasons[0].startswith("not judged: camera image is") and policy.running
     assert not cell.summaries

@@ -25,6 +25,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_finetune.msg import (
     EpisodeLost,
+    EpisodePhase,
     EpisodeSummary,
     GraspOutcome,
     ModelUpdate,
@@ -148,7 +149,7 @@ def _step(episode_id: str, index: int = 0) -> PolicyStep:
 
 
 def _outcome(episode_id: str) -> GraspOutcome:
-    context = {"episode_id": episode_id, "policy_version": 3, "variation": "base", "mode": "explore", "steps": 1}
+    context = {"episode_id": episode_id, "policy_version": 3, "variation": "base", "mode": 1, "steps": 1}
     return outcome_to_message(
         Outcome(True, 0.9, False, {"opening": 0.4}), to_stamp(20.0), end_reason="closed", **context
     )
@@ -168,16 +169,22 @@ def _trajectory(_: str) -> JointTrajectory:
     return JointTrajectory(joint_names=list(PROFILE.joints), points=points)
 
 
-def _status(episode_id: str) -> PolicyStatus:
-    message = PolicyStatus(state="running", episode_id=episode_id, phase="before", variation="base", mode="explore")
+def _phase(episode_id: str) -> EpisodePhase:
+    message = EpisodePhase(episode_id=episode_id, phase=EpisodePhase.BEFORE, variation="base", mode=PolicyStep.EXPLORE)
     message.header.stamp = message.image_stamp = to_stamp(10.0)
     message.steps = 1
     return message
 
 
+def _status(episode_id: str) -> PolicyStatus:
+    return PolicyStatus(
+        state=PolicyStatus.RUNNING, episode_id=episode_id, phase=2, variation="base", mode=PolicyStep.EXPLORE
+    )
+
+
 def _summary(episode_id: str) -> EpisodeSummary:
     return EpisodeSummary(
-        episode_id=episode_id, variation="base", mode="explore", steps=1, confidence=0.9, path="/x.mcap"
+        episode_id=episode_id, variation="base", mode=PolicyStep.EXPLORE, steps=1, confidence=0.9, path="/x.mcap"
     )
 
 
@@ -192,12 +199,13 @@ TOPICS = {
     "observation": Topic(Image, SENSOR, lambda _: _image(64, 64)),
     "joint_states": Topic(JointState, COMMAND, _states),
     "policy_step": Topic(PolicyStep, STEP, _step),
-    "policy_status": Topic(PolicyStatus, EPISODE, _status),
+    "policy_status": Topic(PolicyStatus, LATCHED, _status),
+    "episode_phase": Topic(EpisodePhase, EPISODE, _phase),
     "grasp_outcome": Topic(GraspOutcome, EPISODE, _outcome),
     "episode_summary": Topic(EpisodeSummary, EPISODE, _summary),
     "episode_lost": Topic(EpisodeLost, EPISODE, lambda name: EpisodeLost(episode_id=name, reason="x; y")),
     "model_update": Topic(ModelUpdate, LATCHED, lambda _: ModelUpdate(version=1, path="/x/v0001", sha256="ab" * 32)),
-    "trainer_status": Topic(TrainerStatus, LATCHED, lambda _: TrainerStatus(state="training", updates=3, loss=0.5)),
+    "trainer_status": Topic(TrainerStatus, LATCHED, lambda _: TrainerStatus(state=3, updates=3, loss=0.5)),
     PROFILE.arm_topic: Topic(JointTrajectory, COMMAND, _trajectory),
     PROFILE.gripper_topic: Topic(Float64, COMMAND, lambda _: Float64(data=0.01)),
 }

@@ -148,7 +148,10 @@ def test_a_folder_of_images_is_a_camera(spawn_node, ros, manage, health, profile
     cv2.imwrite(str(folder / "0.png"), PICTURE[:, :, ::-1])
     observations, full = ros.collect(Image, "observation", SENSOR), ros.collect(Image, "image_raw", SENSOR)
     infos = ros.collect(CameraInfo, "camera_info", SENSOR)
-    ros.wait_until(lambda: len(observations) > 3 and full and infos, "images")
+    of_observation = ros.collect(CameraInfo, "observation/camera_info", SENSOR)
+    ros.wait_until(lambda: len(observations) > 3 and full and infos and of_observation, "images")
+    assert (of_observation[0].width, of_observation[0].header.frame_id) == (64, "camera_optical_frame")
+    assert of_observation[0].k[0] == pytest.approx(600.0 * 64 / min(PICTURE.shape[:2]))
     np.testing.assert_array_equal(image_to_numpy(full[0]), PICTURE)
     np.testing.assert_array_equal(image_to_numpy(observations[0]), preprocess(PICTURE, 64))
     assert full[0].header.frame_id == infos[0].header.frame_id == "camera_optical_frame"

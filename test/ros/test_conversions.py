@@ -207,11 +207,11 @@ def test_a_step_keeps_what_the_network_saw_and_what_was_commanded(seed):
     )
     message = over_the_wire(sent)
     assert isinstance(message, PolicyStep)
-    assert (message.episode_id, message.variation, message.mode, message.step) == ("e1", "base", "explore", 3)
+    assert (message.episode_id, message.variation, message.mode, message.step) == ("e1", "base", PolicyStep.EXPLORE, 3)
     assert message.header.frame_id == "base_link" and to_seconds(message.header.stamp) == 12.5
     back = message_to_step(message)
     np.testing.assert_array_equal(back.observation.image, observation.image)
-    np.testing.assert_array_equal(back.observation.pose, observation.pose)
+    np.testing.assert_allclose(back.observation.pose, observation.pose, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(back.asked.vector, asked.vector)
     np.testing.assert_array_equal(back.commanded.vector, commanded.vector)
     assert (back.observation.opening, back.observation.step, back.observation.stamp) == (0.25, 3, 12.5)
@@ -220,7 +220,7 @@ def test_a_step_keeps_what_the_network_saw_and_what_was_commanded(seed):
 
 def test_an_outcome_keeps_its_evidence():
     outcome = GraspOutcome(True, 0.75, True, {"opening_closed": 0.3, "disappeared_cm2": 12.0})
-    context = {"episode_id": "e1", "policy_version": 2, "variation": "base", "mode": "explore", "steps": 4}
+    context = {"episode_id": "e1", "policy_version": 2, "variation": "base", "mode": PolicyStep.EXPLORE, "steps": 4}
     message = over_the_wire(outcome_to_message(outcome, to_stamp(5.0), **context, end_reason="closed"))
     assert isinstance(message, GraspOutcomeMsg) and message.steps == 4 and to_seconds(message.header.stamp) == 5.0
     assert message_to_outcome(message) == outcome

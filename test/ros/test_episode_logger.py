@@ -36,7 +36,8 @@ class Grasps:
             self.steps.publish(step_to_message(step(index, number), frame_id="base_link", decision_ms=5.0, **context))
         outcome = Outcome(number % 2 == 0, 0.9, False, {"opening": 0.4})
         end = {"policy_version": 3, "steps": count, "end_reason": "closed"}
-        self.outcomes.publish(outcome_to_message(outcome, to_stamp(20.0), **context, **end))
+        judged = context | {"mode": PolicyStep.EXPLORE} | end
+        self.outcomes.publish(outcome_to_message(outcome, to_stamp(20.0), **judged))
         return episode_id
 
 

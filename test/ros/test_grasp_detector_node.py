@@ -8,11 +8,12 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, JointState
 
-from robot_finetune.msg import EpisodeLost, GraspOutcome, PolicyStatus
+from robot_finetune.msg import EpisodeLost, EpisodePhase, GraspOutcome
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeRunner, SilentObserver
 from robot_finetune.robot.interfaces import Frame
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.constants import MODE, PHASE
 from robot_finetune.ros.conversions import message_to_outcome
 from robot_finetune.ros.images import numpy_to_image
 from robot_finetune.ros.node.qos import COMMAND, EPISODE, SENSOR
@@ -55,7 +56,7 @@ class Stage:
         self.ros = ros
         self.images = ros.publisher(Image, "image_raw", SENSOR)
         self.states = ros.publisher(JointState, "joint_states", COMMAND)
-        self.statuses = ros.publisher(PolicyStatus, "policy_status", EPISODE)
+        self.statuses = ros.publisher(EpisodePhase, "episode_phase", EPISODE)
         self.outcomes = ros.collect(GraspOutcome, "grasp_outcome", EPISODE)
         self.health = ros.collect(DiagnosticArray, "/diagnostics", COMMAND)
         ros.wait_until(self.is_heard, "a node that hears its topics")
@@ -77,8 +78,8 @@ class Stage:
             if frame is not None and phase not in without:
                 for _ in range(3):  # best effort: a busy computer may lose one
                     self.send(frame, frame.stamp)
-            status = PolicyStatus(
-                episode_id=episode_id, phase=phase, policy_version=3, variation="base", mode="explore"
+            status = EpisodePhase(
+                episode_id=episode_id, phase=PHASE.number(phase), policy_version=3, variation="base", mode=1
             )
             status.steps, status.end_reason = 5, end_reason
             status.image_stamp = to_stamp(frame.stamp if frame else 0.0)
@@ -110,7 +111,12 @@ def test_judges_as_the_core_does(spawn_node, ros, recorded):
     assert (outcome.success, outcome.contradiction) == (episode.outcome.success, episode.outcome.contradiction)
     assert outcome.confidence == pytest.approx(episode.outcome.confidence, abs=1e-3)
     assert outcome.evidence == pytest.approx(episode.outcome.evidence, abs=1e-3)
-    assert (message.episode_id, message.policy_version, message.variation, message.mode) == ("e1", 3, "base", "explore")
+    assert (message.episode_id, message.policy_version, message.variation, message.mode) == (
+        "e1",
+        3,
+        "base",
+        MODE.number("explore"),
+    )
     assert (message.steps, message.end_reason) == (5, episode.end_reason)
     stage.play(phases, "e1")  # a restarted policy repeats itself
     stage.play(phases, "e2")

@@ -49,7 +49,7 @@ CONVERSIONS = {
     "outcome": ("grasp_outcome", message_to_outcome, is_outcome),
     "step's context": ("policy_step", check_context, lambda _: True),
     "outcome's context": ("grasp_outcome", check_context, lambda _: True),
-    "status's context": ("policy_status", check_context, lambda _: True),
+    "phase's context": ("episode_phase", check_context, lambda _: True),
     "version": ("model_update", message_to_version, lambda version: version[0].startswith("/")),
     "trajectory": (PROFILE.arm_topic, lambda message: message_to_trajectory(message, PROFILE.joints), is_trajectory),
 }
@@ -94,7 +94,7 @@ def sound(ros, topic, episode_id):
 def test_the_logger_lives_and_logs(spawn_node, ros, tmp_path):
     logger = spawn_node("episode_logger", {"out": str(tmp_path)})
     summaries = ros.collect(EpisodeSummary, "episode_summary", EPISODE)
-    bombard(ros, ("policy_step", "grasp_outcome", "policy_status"), 400)
+    bombard(ros, ("policy_step", "grasp_outcome", "episode_phase"), 400)
     assert logger.running and "is dropped" in logger.output, logger.output
     steps, outcomes = (
         ros.publisher(PolicyStep, "policy_step", STEP),
@@ -109,11 +109,11 @@ def test_the_logger_lives_and_logs(spawn_node, ros, tmp_path):
 def test_a_flood_of_other_ids_does_not_evict_the_real_episode(spawn_node, ros, tmp_path):
     spawn_node("episode_logger", {"out": str(tmp_path)})
     summaries = ros.collect(EpisodeSummary, "episode_summary", EPISODE)
-    statuses, steps, outcomes = (
+    phases, steps, outcomes = (
         ros.publisher(TOPICS[topic].kind, topic, TOPICS[topic].qos)
-        for topic in ("policy_status", "policy_step", "grasp_outcome")
+        for topic in ("episode_phase", "policy_step", "grasp_outcome")
     )
-    statuses.publish(sound(ros, "policy_status", "real"))
+    phases.publish(sound(ros, "episode_phase", "real"))
     steps.publish(sound(ros, "policy_step", "real"))
     time.sleep(0.5)
     for number in range(60):
@@ -125,7 +125,7 @@ def test_a_flood_of_other_ids_does_not_evict_the_real_episode(spawn_node, ros, t
 
 def test_camera_and_detector_live(spawn_node, ros):
     nodes = [spawn_node("camera"), spawn_node("grasp_detector")]
-    bombard(ros, ("image_raw", "joint_states", "policy_status"), 200)
+    bombard(ros, ("image_raw", "joint_states", "episode_phase"), 200)
     assert all(node.running for node in nodes), [node.output for node in nodes]
     assert all("is dropped" in node.output for node in nodes)
     assert all(node.stop() == 0 for node in nodes)
@@ -134,7 +134,7 @@ def test_camera_and_detector_live(spawn_node, ros):
 def test_the_simulated_cell_lives(spawn_node, ros):
     cell = spawn_node("sim_cell", {"real_time_factor": 0.0})
     states = ros.collect(TOPICS["joint_states"].kind, "joint_states", TOPICS["joint_states"].qos)
-    bombard(ros, (PROFILE.arm_topic, PROFILE.gripper_topic, "policy_status"), 200)
+    bombard(ros, (PROFILE.arm_topic, PROFILE.gripper_topic, "episode_phase"), 200)
     states.clear()
     ros.wait_until(lambda: len(states) > 10, "joint states")
     assert cell.running and np.isfinite(states[-1].position).all()
@@ -154,5 +154,5 @@ def test_a_whole_graph_goes_on_grasping_under_fire(cell, ros):
     count = grasps()
     ros.wait_until(lambda: grasps() > count + 1, "episodes after it")
     nodes = (cell.sim, cell.camera, cell.detector, logger, policy)
-    assert all(node.running for node in nodes) and cell.status.state == "running"
+    assert all(node.running for node in nodes) and cell.state == "running"
     assert not any("Traceback" in node.output for node in nodes)

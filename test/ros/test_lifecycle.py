@@ -100,7 +100,7 @@ def test_an_inactive_trainer_neither_learns_nor_announces(spawn_node, ros, manag
 
     def settled():
         node.rest()
-        assert statuses[-1].state == "inactive"
+        assert statuses[-1].state == TrainerStatus.INACTIVE
         return statuses[-1].updates, len(versions)
 
     node.go("configure")
@@ -149,9 +149,9 @@ def test_a_deactivated_policy_stops_the_arm_and_starts_again_when_active(cell, r
     node.rest()
     assert not commands and not cell.statuses
     node.go("activate")
-    ros.wait_until(lambda: cell.status.phase == "approach", "an approach")
+    ros.wait_until(lambda: cell.phase == "approach", "an approach")
     node.go("deactivate")
-    ros.wait_until(lambda: (cell.status.phase, cell.status.state) == ("discarded", "stopped"), "the end of the episode")
+    ros.wait_until(lambda: (cell.phase, cell.state) == ("discarded", "stopped"), "the end of the episode")
     assert cell.status.message == "stopped: the node is inactive"
     node.rest()
     count, begin = len(commands), len(positions)
@@ -161,5 +161,5 @@ def test_a_deactivated_policy_stops_the_arm_and_starts_again_when_active(cell, r
     for transitions in (["activate"], ["deactivate", "cleanup", "configure", "activate"]):
         episode = cell.status.episode_id
         node.go(*transitions)
-        ros.wait_until(lambda past=episode: cell.status.episode_id != past and cell.status.phase == "lifted", "a grasp")
+        ros.wait_until(lambda past=episode: cell.status.episode_id != past and cell.phase == "lifted", "a grasp")
     assert process.stop() == 0 and "Traceback" not in process.output

@@ -5,6 +5,7 @@ import re
 from std_srvs.srv import Trigger
 
 from robot_finetune.data.episode_log import read_episode
+from robot_finetune.msg import PolicyStep
 
 PHASES = ["reset", "before", "approach", "lifted", "after_lift", "after_drop", "done"]
 
@@ -22,7 +23,7 @@ def test_episodes_run_are_judged_and_logged(cell, ros):
         assert [step.step for step in steps] == list(range(summary.steps)) and 1 <= summary.steps <= 3
         assert (episode.mode, episode.variation, episode.policy_version) == ("evaluate", "checkerboard_backing", 0)
         assert episode.end_reason == summary.end_reason and len(episode.steps) == summary.steps
-        phases = [status.phase for status in cell.statuses if status.episode_id == summary.episode_id and status.phase]
+        phases = cell.phase_names(summary.episode_id)
         assert [phase for phase in PHASES if phase in phases] == list(dict.fromkeys(phases)) == PHASES
     assert policy.stop() == 0 and "Traceback" not in policy.output
 
@@ -33,7 +34,7 @@ def test_variation_and_mode_change_from_the_next_episode_on(cell, ros):
     ros.wait_until(lambda: cell.summaries, "the first episode")
     assert ros.set_parameter("policy", "variation", "harsh_lighting").successful
     assert ros.set_parameter("policy", "mode", "evaluate").successful
-    ros.wait_until(lambda: cell.summaries[-1].mode == "evaluate", "an episode after the change")
+    ros.wait_until(lambda: cell.summaries[-1].mode == PolicyStep.EVALUATE, "an episode after the change")
     assert cell.summaries[-1].variation == "harsh_lighting"
     refused = ros.set_parameter("policy", "variation", "harsh_lightning")
     assert not refused.successful and "did you mean 'harsh_lighting'" in refused.reason
@@ -72,18 +73,18 @@ def test_versions_are_swapped_between_episodes_refused_and_rolled_back(cell, ros
 def test_an_operator_pauses_stops_and_starts(cell, ros):
     cell.logger()
     policy = cell.policy(autostart=False)
-    ros.wait_until(lambda: cell.status.state == "idle", "the policy")
+    ros.wait_until(lambda: cell.state == "idle", "the policy")
     ros.wait_until(lambda: "the parameter autostart is now start_grasping" in policy.output, "the warning")
     assert not ros.call(Trigger, "policy/pause").success
     assert ros.call(Trigger, "policy/start").success
     ros.wait_until(lambda: cell.summaries, "an episode")
     assert ros.call(Trigger, "policy/pause").success
-    ros.wait_until(lambda: cell.status.phase == "done", "the end of the episode")
-    assert cell.status.state == "paused"
+    ros.wait_until(lambda: cell.phase == "done", "the end of the episode")
+    assert cell.state == "paused"
     assert ros.call(Trigger, "policy/start").success
-    ros.wait_until(lambda: cell.status.phase == "approach", "an approach")
+    ros.wait_until(lambda: cell.phase == "approach", "an approach")
     assert ros.call(Trigger, "policy/emergency_stop").success
-    ros.wait_until(lambda: (cell.status.phase, cell.status.state) == ("discarded", "stopped"), "the episode discarded")
+    ros.wait_until(lambda: (cell.phase, cell.state) == ("discarded", "stopped"), "the episode discarded")
     assert "reset_emergency_stop" in cell.status.message
     refused = ros.call(Trigger, "policy/start")
     assert not refused.success and "reset_emergency_stop" in refused.message
@@ -100,11 +101,11 @@ def test_an_operator_pauses_stops_and_starts(cell, ros):
 def test_without_a_logger_it_does_not_grasp_and_goes_on_when_there_is_one(cell, ros):
     policy = cell.policy(summary_timeout=1.0)
     ros.wait_until(lambda: "is episode_logger running" in cell.status.message, "what it waits for")
-    assert not cell.steps and cell.status.state == "running"
+    assert not cell.steps and cell.state == "running"
     logger = cell.logger()
     ros.wait_until(lambda: len(cell.summaries) >= 2, "two episodes logged")
     logger.kill()
-    ros.wait_until(lambda: cell.status.state == "paused", "the pause")
+    ros.wait_until(lambda: cell.state == "paused", "the pause")
     assert "is episode_logger running" in cell.status.message
     cell.logger()
     logged = set()

@@ -43,7 +43,9 @@ def summaries(ros):
 
 
 def learning(summaries):
-    return {summary.episode_id for summary in summaries if summary.mode == "explore"}
+    from robot_finetune.msg import PolicyStep
+
+    return {summary.episode_id for summary in summaries if summary.mode == PolicyStep.EXPLORE}
 
 
 def wait_for(ros, session, condition, what):

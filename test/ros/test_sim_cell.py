@@ -9,8 +9,9 @@ from std_msgs.msg import Float64
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_finetune.config import MISCONFIGURED
-from robot_finetune.msg import PolicyStatus
+from robot_finetune.msg import EpisodePhase
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.ros.constants import MODE
 from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.node.qos import CLOCK, COMMAND, EPISODE, SENSOR
 from robot_finetune.ros.node.stamps import to_seconds
@@ -69,15 +70,19 @@ def test_images_come_at_30_hz_of_cell_time_and_none_is_lost(spawn_node, ros):
     assert infos[-1].k[0] == PROFILE.camera.focal and infos[-1].header.frame_id == images[-1][0].header.frame_id
 
 
-def test_follows_the_policy_status_with_scene_and_variation(spawn_node, ros):
+def test_follows_the_episodes_with_scene_and_variation(spawn_node, ros):
     process = spawn_node("sim_cell", {"seed": 3})
-    statuses = ros.publisher(PolicyStatus, "policy_status", EPISODE)
+    statuses = ros.publisher(EpisodePhase, "episode_phase", EPISODE)
     images = ros.collect(Image, "image_raw", SENSOR)
 
     def picture_after(episode, variation, mode="explore"):
         before = ros.wait_until(lambda: images and stamp(images[-1]), "an image")
-        status = PolicyStatus(
-            episode_id=f"{mode}{episode}", episode=episode, phase="reset", mode=mode, variation=variation
+        status = EpisodePhase(
+            episode_id=f"{mode}{episode}",
+            episode=episode,
+            phase=EpisodePhase.RESET,
+            mode=MODE.number(mode),
+            variation=variation,
         )
         statuses.publish(status)
         ros.wait_until(lambda: stamp(images[-1]) > before + 0.5, "an image after the reset")

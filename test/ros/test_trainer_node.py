@@ -53,10 +53,12 @@ def start(spawn_node, ros, tmp_path):
 
 def test_it_publishes_sound_versions_within_its_budget(start, ros, tmp_path):
     process, statuses, versions = start()
-    ros.wait_until(lambda: statuses and statuses[-1].state == "waiting_for_data", "the trainer waiting")
+    ros.wait_until(lambda: statuses and statuses[-1].state == TrainerStatus.WAITING_FOR_DATA, "the trainer waiting")
     assert "0 of the first 3 grasps" in statuses[-1].message and statuses[-1].version == 5
     log_grasps(tmp_path, range(5))
-    ros.wait_until(lambda: statuses[-1].updates == 20 and statuses[-1].state == "waiting_for_data", "its budget")
+    ros.wait_until(
+        lambda: statuses[-1].updates == 20 and statuses[-1].state == TrainerStatus.WAITING_FOR_DATA, "its budget"
+    )
     assert statuses[-1].grasps == 5 and 0 < statuses[-1].loss < 5 and 0 <= statuses[-1].mean_q <= 1
     assert [(update.version, update.parent, update.updates) for update in versions] == [(6, 5, 8), (7, 6, 16)]
     assert load_checkpoint(versions[-1].path, versions[-1].sha256).version == 7
@@ -80,7 +82,7 @@ def test_after_a_kill_it_goes_on(start, ros, tmp_path):
     again, new = versions[:2]
     assert again.version >= killed.version and new.version == again.version + 1 and new.parent == again.version
     assert new.updates == again.updates + 8 and new.grasps == 8
-    assert all(status.updates >= killed.updates for status in statuses if status.state == "training")
+    assert all(status.updates >= killed.updates for status in statuses if status.state == TrainerStatus.TRAINING)
 
 
 def test_a_second_start_announces_the_newest_version_again(start, ros, tmp_path):

@@ -33,10 +33,10 @@ def _kept(depth: int) -> QoSProfile:
 
 
 LATCHED = _kept(1)
-"""trainer_status, model_update: who comes late gets the newest."""
+"""policy_status, trainer_status, model_update: who comes late gets the newest."""
 
 EPISODE = _kept(16)
-"""policy_status, grasp_outcome, episode_summary: every phase and result arrives, also at a restarted node."""
+"""episode_phase, grasp_outcome, episode_summary, episode_lost: every event arrives, also at a restarted node."""
 
 STEP = _kept(64)
 """policy_step: a restarted logger gets the steps of the last episodes."""

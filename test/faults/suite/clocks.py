@@ -48,6 +48,6 @@ def clock_jumps(count: int, seed: int, folder: Path) -> Tally:
             if len(cell.summaries) > known:
                 tally.survived += 1
             else:
-                tally.note(f"no grasp after {message.clock.sec} s: {cell.status.state}, {cell.status.message}")
+                tally.note(f"no grasp after {message.clock.sec} s: {cell.state}, {cell.status.message}")
     node.close()
     return tally

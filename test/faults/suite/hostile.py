@@ -13,7 +13,15 @@ from tally import Tally
 
 BURST = 20
 """Messages of each topic between two looks at the nodes."""
-SPARED = ("camera_info", "image_raw/compressed", "trainer_status", "image_raw", "joint_states", "policy_status")
+SPARED = (
+    "camera_info",
+    "image_raw/compressed",
+    "trainer_status",
+    "image_raw",
+    "joint_states",
+    "policy_status",
+    "episode_phase",
+)
 """Not heard in the graph here, or a second voice of a device, whose contradiction rightly stops a grasp; these are
 sent as well, and grasps are waited for afterwards."""
 PATIENCE = 120.0
@@ -51,7 +59,7 @@ def hostile_messages(count: int, seed: int, folder: Path) -> Tally:
         if _grasps(cell) > known:
             tally.survived = tally.tried
         else:
-            tally.note(f"no grasp afterwards: {cell.status.state}, {cell.status.message}")
+            tally.note(f"no grasp afterwards: {cell.state}, {cell.status.message}")
         for name, process in nodes.items():
             if "Traceback" in process.output:
                 tally.wrong += 1

@@ -100,7 +100,7 @@ def joint_state_faults(count: int, seed: int, folder: Path) -> Tally:
             if _goes_on(node, cell):
                 tally.survived += 1
             else:
-                tally.note(f"no grasp after {fault}: {cell.status.state}, {cell.status.message}")
+                tally.note(f"no grasp after {fault}: {cell.state}, {cell.status.message}")
     node.close()
     return tally
 
@@ -109,6 +109,6 @@ def _goes_on(node: TestNode, cell: CellGraph) -> bool:
     known, deadline = len(cell.summaries), time.monotonic() + PATIENCE
     while len(cell.summaries) == known and time.monotonic() < deadline:
         node.spin_for(0.2)
-        if cell.status.state == "error":
+        if cell.state == "error":
             node.call(Trigger, "policy/start")
     return len(cell.summaries) > known
