@@ -42,15 +42,15 @@ ROS = (
     "visualization_msgs",
 )
 """Modules that come with ROS 2."""
-MESSAGES = "robot_finetune.msg"
-"""The package's own messages, which are generated when it is built."""
+MESSAGES, ACTIONS = "robot_finetune.msg", "robot_finetune.action"
+"""The package's own messages and actions, which are generated when it is built."""
 
 
 def missing(error: ModuleNotFoundError) -> str:
     """One line that says which package is missing and how to get it; empty if it is none that we know."""
     name = error.name or ""
     root = name.partition(".")[0]
-    if name == MESSAGES or name.startswith(f"{MESSAGES}."):
+    if name in (MESSAGES, ACTIONS) or name.startswith((f"{MESSAGES}.", f"{ACTIONS}.")):
         return "the messages are not built: run `make build`, or `colcon build` and source the workspace's setup file"
     if root in PYTHON:
         return f"{PYTHON[root]} is not installed for {sys.executable}: {pip_cure()}"

@@ -102,8 +102,8 @@ install_module() { # pip first, cmake second: pip removes what cmake installed u
 build_messages() {
   local now prefix="$venv"
   [ "$mode" = wheels ] || prefix="$root/install/robot_finetune"
-  now="$({ find msg scripts config launch models urdf -type f ! -name '*.pyc' | sort; cat CMakeLists.txt package.xml \
-    cmake/* msg/*; } | digest -)"
+  now="$({ find msg action scripts config launch models urdf -type f ! -name '*.pyc' | sort; cat CMakeLists.txt package.xml \
+    cmake/* msg/* action/*; } | digest -)"
   fresh "$venv/.setup/messages" "$now" && [ -d build/cmake ] && return
   say "building the messages"
   export PATH="$venv/bin:$PATH"

@@ -33,6 +33,7 @@ from robot_finetune.ros.arms.moveit_arm import MoveItArm
 from robot_finetune.ros.conversions import message_to_version
 from robot_finetune.ros.emergency_signal import watch_emergency_stop
 from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge, new_episode_id
+from robot_finetune.ros.grasp_actions import GraspActions
 from robot_finetune.ros.node.diagnostics import Health, Level
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
@@ -111,7 +112,8 @@ class PolicyNode(ManagedNode):
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
-        self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._publisher, config)
+        self._actions = GraspActions(self, self._control, self._start_goal, self._publisher)
+        self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._actions, config)
         self._updates: queue.SimpleQueue[tuple[str, int, str] | None] = queue.SimpleQueue()
         listen(self, ModelUpdate, "model_update", self._on_update, LATCHED)
         self._offer("start", self._start)
@@ -170,6 +172,7 @@ class PolicyNode(ManagedNode):
                 self._ready = False
                 if isinstance(error, EpisodeDiscarded):
                     self._publisher.discard(str(error))
+                    self._actions.discarded(str(error))
                 if self._control.interrupted:
                     self._episodes = 0
                     continue
@@ -192,13 +195,16 @@ class PolicyNode(ManagedNode):
         self._policy.accept_updates = parameters.accept_updates
         self._summaries.expect(episode_id)
         self._publisher.begin(episode_id, parameters.variation, parameters.mode)
+        self._actions.begun(episode_id)
         made = self._runner.run(episode_id, parameters.variation, parameters.mode)
         how, took = "success" if made.outcome.success else f"no success ({made.end_reason})", made.meta["seconds"]
         self.get_logger().info(f"grasp {self._publisher.episode}: {how}, version {made.policy_version}, {took:.1f} s")
+        self._actions.judged(made)
         previous, self._previous = self._previous, episode_id
         self._wait_for_summary(previous)
         self._episodes += 1
-        if parameters.max_episodes and self._episodes >= parameters.max_episodes:
+        last = self._actions.attempts if self._actions.busy else parameters.max_episodes
+        if last and self._episodes >= last:
             self._wait_for_summary(episode_id)
             self._control.finish(f"{self._episodes} episodes are done; ~/start runs as many again")
             self._episodes = 0
@@ -283,12 +289,18 @@ class PolicyNode(ManagedNode):
             raise RequestRefused(NOT_ACTIVE)
         self._control.start()
 
+    def _start_goal(self) -> None:
+        self._episodes = 0
+        self._start()
+
     def _rollback(self) -> None:
         version = self._policy.rollback()
         self._control.hint(f"version {version} acts again from the next episode on; the later ones are not taken back")
 
     def _publish_state(self) -> None:
         self._publisher.describe(self._control.state, self._control.message)
+        if actions := getattr(self, "_actions", None):
+            actions.state_changed()
 
     def health(self) -> Health:
         known = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.OK)

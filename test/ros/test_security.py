@@ -20,6 +20,9 @@ KINDS = {("topics", "publish"): "publisher", ("topics", "subscribe"): "subscribe
     ("services", "reply"): "service",
     ("services", "request"): "client",
 }
+ACTION = [("publisher", f"/_action/{topic}") for topic in ("feedback", "status")]
+ACTION += [("service", f"/_action/{service}") for service in ("send_goal", "cancel_goal", "get_result")]
+"""What the server of an action has."""
 SIMULATED = "/clock"
 """What the nodes hear in simulation only, where security is not for."""
 SECURE = {
@@ -48,7 +51,8 @@ def allowed():
             assert rule == "ALLOW" and {item.tag for item in group} == {group.tag.removesuffix("s")}
             for item in group:
                 full = f"/{node}{item.text[1:]}" if item.text.startswith("~") else f"/{item.text.lstrip('/')}"
-                yield node, KINDS[group.tag, right], full
+                for kind, ending in ACTION if group.tag == "actions" else ((KINDS[group.tag, right], ""),):
+                    yield node, kind, full + ending
 
 
 def used(node, names):

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rclpy.action import ActionClient
+from rclpy.action import ActionClient, ActionServer
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from robot_finetune.config import setting
@@ -183,7 +183,10 @@ class ManagedNode(LifecycleNode):
             (self.services, self.destroy_service),
             (self.clients, self.destroy_client),
             (self.timers, self.destroy_timer),
-            ((item for item in self.waitables if isinstance(item, ActionClient)), ActionClient.destroy),
+            *(
+                ((item for item in self.waitables if isinstance(item, kind)), kind.destroy)
+                for kind in (ActionClient, ActionServer)
+            ),
         )
         return {entity: destroy for entities, destroy in kinds for entity in entities}
 
