@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -80,9 +81,18 @@ def requirements() -> Path | None:
 
 
 def run(module: str) -> int:
-    """Call main() of a module of this package; returns the exit code. A missing package is one line and code 1."""
+    """Call main() of a module of this package; returns the exit code. A missing package is one line and code 1.
+
+    Ctrl-C while the packages are still read ends the process as it ends any program: nothing is there to be told.
+    """
+    ctrl_c_raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ctrl_c_raises:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        return int(importlib.import_module(f"robot_finetune.{module}").main() or 0)
+        main = importlib.import_module(f"robot_finetune.{module}").main
+        if ctrl_c_raises:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return int(main() or 0)
     except ModuleNotFoundError as error:
         line = missing(error)
         if not line:

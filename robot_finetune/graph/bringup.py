@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
-from robot_finetune.config import MISCONFIGURED, ConfigError, policy_folder, resolve, share_path
+from robot_finetune.config import MISCONFIGURED, ConfigError, load_yaml, policy_folder, resolve, share_path
 from robot_finetune.data.version_card import read_card
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.graph.options import BringupOptions
@@ -51,9 +52,7 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
         "image_size": read_card(policy).image_size,
         "out": str(Path(options.out).expanduser().absolute()),
     }
-    extra = (Path(options.params_file).expanduser().absolute(),) if options.params_file else ()
-    if extra and not extra[0].is_file():
-        raise ConfigError(f"params_file = {options.params_file}: no such file; check the path")
+    extra = (_parameter_file(options.params_file),) if options.params_file else ()
     left_out = {name for name, wanted in (("sim_cell", simulated), ("trainer", options.train)) if not wanted}
     specs: list[NodeSpec] = []
     for name, names in PARAMETERS.items():
@@ -94,6 +93,24 @@ def end_of_graph(spec: NodeSpec, code: int) -> str:
     if code == MISCONFIGURED and spec.package == PACKAGE:
         return f"{spec.name} cannot work with its configuration: its last line says what to correct"
     return f"{spec.name} has ended" if spec.required else ""
+
+
+def _parameter_file(name: str) -> Path:
+    """A file of parameters, which ROS would pass over, or every node die of, if it is none. Raises ConfigError."""
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigError(f"params_file = {name}: no such file; check the path")
+    if not _gives_parameters(load_yaml(path)):
+        raise ConfigError(f"{path}: no parameters; allowed is <node>: {{ros__parameters: {{<name>: <value>}}}}")
+    return path
+
+
+def _gives_parameters(data: Any) -> bool:
+    """Whether some node, in some namespace, is given parameters."""
+    if not isinstance(data, dict):
+        return False
+    given = data.get("ros__parameters")
+    return isinstance(given, dict) or (given is None and any(map(_gives_parameters, data.values())))
 
 
 def _absolute(name_or_path: str) -> str:

@@ -3,8 +3,10 @@
 import ast
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -57,6 +59,17 @@ def hidden(folder, module):
 @pytest.mark.parametrize("module", ["yaml", "numpy", "rclpy"])
 def test_a_node_that_misses_a_package_says_so_in_one_line(tmp_path, node, module):
     says_its_line(node, module, tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
+def test_ctrl_c_while_packages_are_read_prints_no_traceback(seconds):
+    take = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - what a terminal gives
+    command = [sys.executable, str(executable("policy")), "--ros-args", "-p", "bring_up:=false"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=take)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode in (0, -signal.SIGINT) and "Traceback" not in printed, printed
 
 
 def test_messages_that_are_not_built_are_named(tmp_path):

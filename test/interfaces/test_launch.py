@@ -130,6 +130,27 @@ def test_recording_without_rosbag2_starts_nothing(launch_file, tmp_path, recorde
 
 
 @pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("policy: {max_episodes: 3}", "no parameters; allowed is <node>: {ros__parameters:"),
+        ("[1, 2]", "params.yaml"),
+        ("policy: {ros__parameters: [1]}", "no parameters"),
+        ("policy: {ros__parameters: {max_episodes: 3", "params.yaml:1: not valid YAML"),
+    ],
+)
+def test_a_parameter_file_that_is_none_starts_nothing(launch_file, tmp_path, text, named):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=named):
+        launch_file("finetune.launch.py", out=str(tmp_path), params_file=str(tmp_path / "params.yaml"))
+
+
+def test_parameters_may_be_given_in_namespaces_and_for_all_nodes(tmp_path):
+    for text in ("/left: {policy: {ros__parameters: {max_episodes: 3}}}", "/**: {ros__parameters: {seed: 3}}"):
+        (tmp_path / "params.yaml").write_text(text)
+        assert node_graph(BringupOptions(params_file=str(tmp_path / "params.yaml")))
+
+
+@pytest.mark.parametrize(
     ("values", "named"),
     [({"rviz": "true"}, "install the package rviz2"), ({"params_file": "none.yaml"}, "no such file")],
 )
