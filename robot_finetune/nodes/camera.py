@@ -163,9 +163,10 @@ class CameraNode(ManagedNode):
         return Health(Level.OK, "images arrive", values)
 
     def _silence(self) -> str:
-        """Why no image has come for too long, or ""."""
+        """Why no image has come for too long, or ""; a simulation that has not begun has no time yet."""
         timeout = self._camera.timeout if self._statistics.received else max(self._camera.timeout, FIRST_IMAGE)
-        if self._statistics.age <= timeout:
+        simulated, now = self.get_parameter("use_sim_time").value, self.get_clock().now().nanoseconds
+        if (simulated and not now) or self._statistics.age <= timeout:
             return ""
         missing = f"no image on {self._topic} for {timeout:g} s"
         if self._reader:

@@ -69,7 +69,7 @@ def test_ctrl_c_while_packages_are_read_prints_no_traceback(seconds):
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=60)
-    assert process.returncode in (0, -signal.SIGINT) and "Traceback" not in printed, printed
+    assert process.returncode == 0 and "Traceback" not in printed, printed
 
 
 def test_messages_that_are_not_built_are_named(tmp_path):
