@@ -207,7 +207,7 @@ def _pose_message(pose: np.ndarray) -> dict[str, Any]:
 
 
 def _pose_of(message: Any) -> np.ndarray:
-    """Pose (4,) of a geometry_msgs/Pose, or of the four numbers that files had before version 0.2."""
+    """Pose (4,) of a geometry_msgs/Pose, or of the four numbers that the first files had."""
     if not hasattr(message, "position"):
         return np.array(message)
     at, turn = message.position, message.orientation

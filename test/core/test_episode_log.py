@@ -252,7 +252,7 @@ def _matrix(x, y, z, w):
 
 
 def test_a_recording_from_before_poses_and_constants_is_read_by_its_own_schema():
-    episode = read_episode(Path(__file__).parent / "data" / "episode_before_0.2.mcap")
+    episode = read_episode(Path(__file__).parent / "data" / "episode_with_former_messages.mcap")
     assert (episode.episode_id, episode.mode, episode.policy_version) == ("e0001", "evaluate", 3)
     np.testing.assert_array_equal(episode.steps[1].observation.pose, [0.5, 0.1, 0.2, -0.75])
 
