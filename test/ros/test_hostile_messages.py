@@ -9,7 +9,7 @@ from fuzz.messages import PROFILE, TOPICS, damaged, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_finetune.msg import EpisodeSummary, GraspOutcome, PolicyStep
+from robot_finetune.msg import EpisodePhase, EpisodeSummary, GraspOutcome, PolicyStep
 from robot_finetune.ros.conversions import (
     check_context,
     message_to_outcome,
@@ -96,10 +96,13 @@ def test_the_logger_lives_and_logs(spawn_node, ros, tmp_path):
     summaries = ros.collect(EpisodeSummary, "episode_summary", EPISODE)
     bombard(ros, ("policy_step", "grasp_outcome", "episode_phase"), 400)
     assert logger.running and "is dropped" in logger.output, logger.output
-    steps, outcomes = (
+    phases, steps, outcomes = (
+        ros.publisher(EpisodePhase, "episode_phase", EPISODE),
         ros.publisher(PolicyStep, "policy_step", STEP),
         ros.publisher(GraspOutcome, "grasp_outcome", EPISODE),
     )
+    phases.publish(sound(ros, "episode_phase", "good"))  # as the policy does, before anything else
+    time.sleep(0.5)
     steps.publish(sound(ros, "policy_step", "good"))
     outcomes.publish(sound(ros, "grasp_outcome", "good"))
     ros.wait_until(lambda: "good" in {summary.episode_id for summary in summaries}, "the episode")

@@ -78,7 +78,8 @@ def run_node(
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         except (*START_ERRORS, *errors) as error:
-            return _report(error, 1 if isinstance(error, PASSING_ERRORS) else MISCONFIGURED)
+            passing = isinstance(error, PASSING_ERRORS) or isinstance(error.__cause__, OSError)
+            return _report(error, 1 if passing else MISCONFIGURED)
         except (RCLError, InvalidHandle) as error:
             if node is None:
                 return _report(error)
