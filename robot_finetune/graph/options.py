@@ -10,7 +10,7 @@ from typing import Any
 
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, setting, share_path
 from robot_finetune.files import parse_yaml
-from robot_finetune.robot.profile import SIMULATED, TEMPLATE
+from robot_finetune.robot.profile import SIMULATED, TEMPLATE, RobotProfile
 
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 """What is a launch argument that is one or the other, in any case of letters."""
@@ -78,6 +78,11 @@ def parse_options(values: Mapping[str, str]) -> BringupOptions:
             given[RENAMED[old]] = text
     data = {name: _value(name, text, kinds.get(name, object)) for name, text in given.items()}
     return from_mapping(BringupOptions, data, "launch arguments")
+
+
+def simulated_clock(options: BringupOptions, profile: RobotProfile) -> bool:
+    """Whether the graph's nodes take the time from /clock."""
+    return profile.name == SIMULATED if options.use_sim_time == "auto" else options.use_sim_time == "true"
 
 
 def _value(name: str, text: str, kind: type) -> Any:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from robot_finetune.config import ConfigError, package_share
 from robot_finetune.data.layout import BAGS
-from robot_finetune.graph.options import BringupOptions
-from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
+from robot_finetune.graph.options import BringupOptions, simulated_clock
+from robot_finetune.robot.profile import RobotProfile, load_robot
 
 TOPICS = (
     "observation",
@@ -49,11 +49,6 @@ def record_command(options: BringupOptions, stamp: str) -> list[str]:
     if simulated_clock(options, profile):
         command.append("--use-sim-time")
     return [*command, "--topics", *topics, *GLOBAL]
-
-
-def simulated_clock(options: BringupOptions, profile: RobotProfile) -> bool:
-    """Whether the graph's nodes take the time from /clock."""
-    return profile.name == SIMULATED if options.use_sim_time == "auto" else options.use_sim_time == "true"
 
 
 def require_recorder() -> None:

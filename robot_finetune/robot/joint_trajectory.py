@@ -40,9 +40,8 @@ class JointTrajectory:
             return p0 + (time - begin) * slope, slope
         v1 = self.velocities[i]
         v0 = self.velocities[i - 1] if i else still if velocity is None else velocity
-        bend = v0 + v1 - 2 * slope
-        position = p0 + span * u * (v0 + u * (3 * slope - 2 * v0 - v1 + u * bend))
-        return position, v0 + u * (2 * (3 * slope - 2 * v0 - v1) + 3 * u * bend)
+        rise, bend = _cubic(v0, v1, slope)
+        return p0 + span * u * (v0 + u * (rise + u * bend)), v0 + u * (2 * rise + 3 * u * bend)
 
     def speeds(self, start: np.ndarray, velocity: np.ndarray | None = None) -> np.ndarray:
         """(joints,) largest speed [rad/s] of each joint on the way from `start` (joints,), at rest if None."""
@@ -52,7 +51,7 @@ class JointTrajectory:
             return np.abs(slope).max(axis=0)
         v1 = self.velocities
         v0 = np.vstack([np.zeros_like(start) if velocity is None else velocity, v1[:-1]])
-        bend, rise = v0 + v1 - 2 * slope, 3 * slope - 2 * v0 - v1
+        rise, bend = _cubic(v0, v1, slope)
         with np.errstate(divide="ignore", invalid="ignore"):
             u = np.nan_to_num(-rise / (3 * bend), nan=0.0, posinf=0.0, neginf=0.0)
         u = np.clip(u, 0.0, 1.0)  # where the parabola of the speed has its vertex
@@ -63,6 +62,11 @@ class JointTrajectory:
         """The same path in `factor` times the time."""
         velocities = None if self.velocities is None else self.velocities / factor
         return JointTrajectory(self.times * factor, self.positions, velocities)
+
+
+def _cubic(v0: np.ndarray, v1: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of u**2 and u**3 [rad/s], u from 0 to 1, between points with these velocities and mean velocity."""
+    return 3 * slope - 2 * v0 - v1, v0 + v1 - 2 * slope
 
 
 def smooth(start: np.ndarray, times: np.ndarray, positions: np.ndarray) -> JointTrajectory:

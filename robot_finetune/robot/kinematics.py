@@ -140,11 +140,12 @@ class Kinematics:
         for _ in range(2):  # the second pass only where a joint would be too fast
             times, s = self._timed(speed, acceleration)
             positions = np.clip(_interpolation(nodes, s) @ points, self.low, self.high)
-            excess = self._excess(q, smooth(q, times, positions))
+            made = smooth(q, times, positions)
+            excess = self._excess(q, made)
             if excess <= 1.0:
-                break
+                return made
             speed, acceleration = speed / excess, acceleration / excess**2
-        return self._within_limits(q, smooth(q, times, positions))  # samples elsewhere can be a little too fast
+        return made.slower(excess)  # samples elsewhere can be a little too fast
 
     def joint_line(self, q: np.ndarray, q_goal: np.ndarray) -> JointTrajectory:
         """All joints move together from `q` to `q_goal` [rad], within their limits and the tip as fast as on a line."""
@@ -158,7 +159,8 @@ class Kinematics:
         speed = min(self._motion.tip_speed / length, 1.0 / largest)
         acceleration = min(self._motion.tip_acceleration / length, 1.0 / largest / JOINT_RAMP)
         times, s = self._timed(speed, acceleration)
-        return self._within_limits(q, smooth(q, times, q + s[:, None] * (q_goal - q)))
+        made = smooth(q, times, q + s[:, None] * (q_goal - q))
+        return made.slower(max(1.0, self._excess(q, made)))
 
     def _timed(self, speed: float, acceleration: float) -> tuple[np.ndarray, np.ndarray]:
         """As `time_law`. Raises RobotError for a motion that takes longer than the profile allows."""
@@ -202,10 +204,6 @@ class Kinematics:
     def _excess(self, q: np.ndarray, trajectory: JointTrajectory) -> float:
         """Largest joint speed of a trajectory from rest at `q` as a multiple of its limit."""
         return float((trajectory.speeds(q) / self.velocity_limits).max())
-
-    def _within_limits(self, q: np.ndarray, trajectory: JointTrajectory) -> JointTrajectory:
-        excess = self._excess(q, trajectory)
-        return trajectory.slower(excess) if excess > 1.0 else trajectory
 
     def _joint(self, name: str, profile: RobotProfile) -> int:
         joint = mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_JOINT, name)
