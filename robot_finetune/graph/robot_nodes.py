@@ -68,9 +68,7 @@ def _camera_frame(profile: RobotProfile) -> NodeSpec:
     numbers = dict(zip(("x", "y", "z", "qw", "qx", "qy", "qz"), (*camera.position, *quaternion), strict=True))
     frames = {"frame-id": profile.base_frame, "child-frame-id": profile.camera.optical_frame}
     words = [word for name, value in (numbers | frames).items() for word in (f"--{name}", str(value))]
-    return NodeSpec(
-        "camera_frame", "static_transform_publisher", "tf2_ros", arguments=tuple(map(str, words)), respawn=True
-    )
+    return NodeSpec("camera_frame", "static_transform_publisher", "tf2_ros", arguments=tuple(words), respawn=True)
 
 
 def _is_installed(spec: NodeSpec) -> bool:

@@ -71,24 +71,16 @@ class GraspActions:
     def on_phase(self, phase: str, frame: Frame | None, end_reason: str = "") -> None:
         """As `interfaces.EpisodeObserver`."""
         self._observer.on_phase(phase, frame, end_reason)
-        with self._lock:
-            if self._goal is not None and isinstance(self._goal.feedback, Grasp.Feedback):
-                self._goal.feedback.phase = PHASE.number(phase)
-                self._goal.handle.publish_feedback(self._goal.feedback)
+        self._feed(phase=PHASE.number(phase))
 
     def on_step(self, step: Step) -> None:
         """As `interfaces.EpisodeObserver`."""
         self._observer.on_step(step)
-        with self._lock:
-            if self._goal is not None and isinstance(self._goal.feedback, Grasp.Feedback):
-                self._goal.feedback.step, self._goal.feedback.q = step.observation.step + 1, float(step.q)
-                self._goal.handle.publish_feedback(self._goal.feedback)
+        self._feed(step=step.observation.step + 1, q=float(step.q))
 
     def begun(self, episode_id: str) -> None:
         """An episode begins."""
-        with self._lock:
-            if self._goal is not None and isinstance(self._goal.feedback, Grasp.Feedback):
-                self._goal.feedback.episode_id = episode_id
+        self._feed(episode_id=episode_id)
 
     def judged(self, episode: Episode) -> None:
         """An episode was judged."""
@@ -121,6 +113,14 @@ class GraspActions:
                 if self._control.state != IDLE:
                     self._goal.message = self._control.message
                 self._goal.ended.set_result(None)
+
+    def _feed(self, **fields: Any) -> None:
+        """Set fields of the feedback of ~/grasp and publish it."""
+        with self._lock:
+            if self._goal is not None and isinstance(self._goal.feedback, Grasp.Feedback):
+                for name, value in fields.items():
+                    setattr(self._goal.feedback, name, value)
+                self._goal.handle.publish_feedback(self._goal.feedback)
 
     # Callbacks on the executor's thread
 
