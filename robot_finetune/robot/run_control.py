@@ -27,7 +27,7 @@ class RunControl:
         self._stop = stop
         self._changed = changed
         self._condition = threading.Condition()
-        self._state, self._message = IDLE, ""
+        self._state, self._reason, self._hint = IDLE, "", ""
         self._emergency = False
         self._closed = False
 
@@ -38,7 +38,7 @@ class RunControl:
     @property
     def message(self) -> str:
         """Why the state is what it is, or a hint, in one line."""
-        return self._message
+        return "; ".join(filter(None, (self._reason, self._hint)))
 
     def ready(self) -> None:
         """Wait for `start`, whatever was before; a latched emergency stop stays latched."""
@@ -75,30 +75,29 @@ class RunControl:
 
     def finish(self, message: str) -> None:
         """The episodes that were asked for are done."""
-        self._leave_running(IDLE, message)
+        self._set(IDLE, message, self._running)
 
     def fail(self, message: str) -> None:
         """The robot cannot go on without help."""
-        self._leave_running(ERROR, message)
+        self._set(ERROR, message, self._running)
 
     def hint(self, message: str) -> None:
-        """Tell something without a change of state."""
-        self._set(self._state, message)
+        """Tell something beside the reason of the state, until that changes or there is another hint."""
+        with self._condition:
+            self._hint = message
+        self._changed()
 
     def hold(self, message: str) -> bool:
         """Wait for something else than the operator: running becomes paused; False in any other state."""
-        held = self._state == RUNNING
-        self._leave_running(PAUSED, message)
-        return held
+        return self._set(PAUSED, message, self._running)
 
     def held(self, message: str) -> bool:
         """Whether `hold(message)` still holds: no operator has decided otherwise since."""
-        return (self._state, self._message) == (PAUSED, message)
+        return (self._state, self._reason) == (PAUSED, message)
 
     def release(self, message: str) -> None:
         """What `hold(message)` waited for has come."""
-        if self.held(message):
-            self._set(RUNNING, "")
+        self._set(RUNNING, "", lambda: self.held(message))
 
     def close(self) -> None:
         """The process ends: wakes and ends every wait."""
@@ -122,21 +121,24 @@ class RunControl:
         if self._closed:
             raise RobotError("the process is shutting down")
         if self._stop.tripped:
-            raise RobotError(self._message)
+            raise RobotError(self._reason)
 
     def _halt(self, message: str) -> None:
-        self._message = message
+        self._reason, self._hint = message, ""
         try:
             self._stop.trip(message)  # the arm first, then whoever wants to know
         finally:
             self._set(STOPPED, message)
 
-    def _leave_running(self, state: str, message: str) -> None:
-        if self._state == RUNNING:
-            self._set(state, message)
+    def _running(self) -> bool:
+        return self._state == RUNNING
 
-    def _set(self, state: str, message: str) -> None:
+    def _set(self, state: str, reason: str, allowed: Callable[[], bool] = lambda: True) -> bool:
+        """Change the state, unless it is one in which that is not allowed; returns whether it was."""
         with self._condition:
-            self._state, self._message = state, message
+            if not allowed():
+                return False
+            self._state, self._reason, self._hint = state, reason, ""
             self._condition.notify_all()
         self._changed()
+        return True

@@ -76,6 +76,24 @@ def test_a_hold_ends_when_released_unless_the_operator_has_decided(control):
     assert control.state == "stopped"
 
 
+def test_a_hint_during_a_hold_does_not_make_it_last_for_ever(control):
+    control.start()
+    control.hold("no logger")
+    control.hint("version 3 is not used")
+    assert control.held("no logger")
+    assert control.message == "no logger; version 3 is not used"
+    control.release("no logger")
+    assert (control.state, control.message) == ("running", "")
+
+
+def test_a_hint_that_is_over_leaves_the_reason_of_a_stop(control):
+    control.start()
+    control.hint("waiting for the camera")
+    control.stop("stopped by the operator")
+    control.hint("")
+    assert control.message == "stopped by the operator"
+
+
 def test_closing_wakes_the_worker(control):
     answers = []
     worker = threading.Thread(target=lambda: answers.append(control.wait_running()))

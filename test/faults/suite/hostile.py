@@ -9,6 +9,7 @@ from pathlib import Path
 from cell_graph import CellGraph
 from fuzz.messages import TOPICS, damaged, hostile
 from processes import TestNode, spawner
+from std_srvs.srv import Trigger
 from tally import Tally
 
 BURST = 20
@@ -23,8 +24,9 @@ SPARED = (
     "episode_phase",
 )
 """Not heard in the graph here, or a second voice of a device, whose contradiction rightly stops a grasp; these are
-sent as well, and grasps are waited for afterwards."""
-PATIENCE = 120.0
+sent as well, and grasps are waited for afterwards, if need be after ~/start."""
+PATIENCE, ASK_EVERY = 120.0, 5.0
+"""Wall seconds for a grasp after the last message, and between two calls of ~/start."""
 
 
 def hostile_messages(count: int, seed: int, folder: Path) -> Tally:
@@ -53,19 +55,25 @@ def hostile_messages(count: int, seed: int, folder: Path) -> Tally:
                 if not process.running:
                     tally.ended += 1
                     tally.note(f"{name} ended: {process.output[-300:]}")
-        known, deadline = _grasps(cell), time.monotonic() + PATIENCE
-        while _grasps(cell) == known and time.monotonic() < deadline and not tally.ended:
-            node.spin_for(0.1)
-        if _grasps(cell) > known:
+        if not tally.ended and _goes_on(node, cell):
             tally.survived = tally.tried
         else:
-            tally.note(f"no grasp afterwards: {cell.state}, {cell.status.message}")
+            tally.note(f"no grasp afterwards: {nodes['policy'].output[-300:]}")
         for name, process in nodes.items():
             if "Traceback" in process.output:
                 tally.wrong += 1
                 tally.note(f"{name}: {process.output[process.output.index('Traceback') :][:300]}")
     node.close()
     return tally
+
+
+def _goes_on(node: TestNode, cell: CellGraph) -> bool:
+    known, deadline, asked = _grasps(cell), time.monotonic() + PATIENCE, time.monotonic()
+    while _grasps(cell) == known and time.monotonic() < deadline:
+        node.spin_for(0.1)
+        if time.monotonic() - asked > ASK_EVERY:  # refused while it runs; its status may be anybody's here
+            asked, _ = time.monotonic(), node.call(Trigger, "policy/start")
+    return _grasps(cell) > known
 
 
 def _grasps(cell: CellGraph) -> int:

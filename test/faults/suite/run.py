@@ -85,7 +85,7 @@ def main() -> int:
     for kind in args.kinds or KINDS:
         begun = time.monotonic()
         tallies.append(run(kind, not args.short, args.seed))
-        print(f"{kind}: {time.monotonic() - begun:.0f} s", flush=True)
+        print(f"{table(tallies[-1:])}\n{kind}: {time.monotonic() - begun:.0f} s\n", flush=True)
     print(table(tallies))
     print(json.dumps([dataclasses.asdict(tally) for tally in tallies]))
     return 0 if all(tally.good for tally in tallies) else 1
