@@ -158,7 +158,7 @@ class EpisodeRunner:
     def _approach(self, attempt: _Attempt) -> Phase:
         """Observe and act until the gripper is to close or a motion fails."""
         self.observer.on_phase(Phase.APPROACH.value, None)
-        self._require(self.robot.arm.move(np.array(self.profile.start_pose)), "reach the start pose")
+        self._reach(np.array(self.profile.start_pose), "the start pose")
         while not attempt.end_reason:
             self._check_time(attempt, Phase.APPROACH)
             self._decide_and_act(attempt)
@@ -239,8 +239,16 @@ class EpisodeRunner:
         x, y = self.profile.bin_center + rng.uniform(-1, 1, 2) * self.config.drop_spread
         height = self.profile.floor_z + self.profile.drop_height
         pose = self.workspace.inside(np.array([x, y, height, self.profile.start_pose[3]]))
-        self._require(self.robot.arm.move(pose), "reach the place over the bin where it lets go")
+        self._reach(pose, "the place over the bin where it lets go")
         self.robot.gripper.command(1.0)
+
+    def _reach(self, pose: np.ndarray, what: str) -> None:
+        """In a straight line; where there is none from a posture that others brought the arm into, by joints first."""
+        result = self.robot.arm.move(pose)
+        if result.reason == "unreachable":
+            self._go_out_of_view()
+            result = self.robot.arm.move(pose)
+        self._require(result, f"reach {what}")
 
     def _go_out_of_view(self) -> None:
         self._require(self.robot.arm.move_joints(np.array(self.profile.out_of_view_joints)), "move out of view")

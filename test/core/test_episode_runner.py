@@ -241,3 +241,11 @@ def test_an_episode_that_begins_low_in_the_bin_rises_before_anything_else(cell, 
     cell.arm.current = np.array([0.6, 0.0, 0.03, 0.0])
     runner_of(cell, recorder).run("e1")
     assert cell.log[:2] == ["move", "out_of_view"]
+
+
+def test_from_a_posture_without_a_straight_line_the_arm_goes_by_joints_first(cell, recorder):
+    line, refusals = cell.arm.move, ["unreachable"]
+    cell.arm.move = lambda pose: MoveResult(cell.arm.current, refusals.pop()) if refusals else line(pose)
+    cell.gripper.measured = 0.4
+    assert runner_of(cell, recorder).run("e1").end_reason == "closed"
+    assert cell.log[:5] == ["out_of_view", "move", "open", "out_of_view", "open"]
