@@ -18,6 +18,9 @@ TRANSLATION = slice(0, 3)
 ROTATION = slice(3, 5)
 OPEN, CLOSE, TERMINATE = 5, 6, 7
 MODES = ("explore", "evaluate", "scripted")
+NO_TRIAL, INCUMBENT, CANDIDATE = "no_trial", "incumbent", "candidate"
+SIDES = (NO_TRIAL, INCUMBENT, CANDIDATE)
+"""Of the trial of a version, which a decision was made for."""
 MOST_STEPS = 100
 """Decisions that an episode has at most."""
 LARGEST_IMAGE = 1024
@@ -101,6 +104,7 @@ class Step:
 
     q: value of the asked action under the acting Q-function (nan for a scripted policy).
     joint_positions: measured arm joints [rad] when the image was taken (may be empty).
+    side: of the trial of a version, one of SIDES.
     """
 
     observation: Observation
@@ -109,6 +113,7 @@ class Step:
     q: float = float("nan")
     policy_version: int = 0
     joint_positions: tuple[float, ...] = ()
+    side: str = NO_TRIAL
 
 
 @dataclass(frozen=True)

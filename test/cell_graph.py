@@ -36,8 +36,8 @@ class CellGraph:
         return self.spawn("episode_logger", out=str(self.out))
 
     def policy(self, **params: Any) -> Any:
-        """Start the policy with a small random network as version 0."""
-        return self.spawn("policy", policy=str(self.out / "v0"), **params)
+        """Start the policy with a small random network as version 0; versions act at once unless told otherwise."""
+        return self.spawn("policy", **{"policy": str(self.out / "v0"), "promotion.mode": "immediate", **params})
 
     def checkpoint(self, version: int) -> str:
         """Write a small random network as a version; returns its sha256."""

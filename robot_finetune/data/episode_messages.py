@@ -17,6 +17,7 @@ from robot_finetune.files import parse_json, to_json
 from robot_finetune.types import (
     ACTION_SIZE,
     MODES,
+    SIDES,
     Action,
     Episode,
     GraspOutcome,
@@ -109,6 +110,7 @@ def step_message(episode: Episode, index: int, image: Mapping[str, Any]) -> dict
         "policy_version": step.policy_version,
         "variation": episode.variation,
         "mode": _mode(episode),
+        "side": constants(POLICY_STEP)[step.side.upper()],
         "observation": image,
         "pose": _pose_message(seen.pose),
         "opening": seen.opening,
@@ -190,14 +192,21 @@ def _step_of(message: Any) -> Step:
     stamp = time.sec + time.nanosec * 1e-9
     seen = Observation(pixels, _pose_of(message.pose), message.opening, message.step, stamp)
     asked, commanded = (Action(np.array(vector, np.float32)) for vector in (message.asked, message.commanded))
-    return Step(seen, asked, commanded, message.q, message.policy_version, tuple(message.joint_positions))
+    side = _side_of(getattr(message, "side", 0))  # which the first files do not have
+    return Step(seen, asked, commanded, message.q, message.policy_version, tuple(message.joint_positions), side)
+
+
+def _side_of(number: int) -> str:
+    names = {constants(POLICY_STEP)[side.upper()]: side for side in SIDES}
+    if number not in names:
+        raise ValueError(f"side {number}: allowed are {', '.join(map(str, names))}")
+    return names[number]
 
 
 def _mode(episode: Episode) -> int:
-    number = constants(POLICY_STEP).get(episode.mode.upper())
-    if number is None:
+    if episode.mode not in MODES:
         raise ValueError(f"mode {episode.mode!r}: allowed are {', '.join(MODES)}")
-    return number
+    return constants(POLICY_STEP)[episode.mode.upper()]
 
 
 def _pose_message(pose: np.ndarray) -> dict[str, Any]:

@@ -23,7 +23,17 @@ PARAMETERS = {
     "grasp_detector": ("robot",),
     "episode_logger": ("robot", "out"),
     "trainer": ("robot", "policy", "out", "seed"),
-    "policy": ("robot", "policy", "variation", "mode", "seed", "start_grasping", "accept_updates", "max_episodes"),
+    "policy": (
+        "robot",
+        "policy",
+        "variation",
+        "mode",
+        "seed",
+        "out",
+        "start_grasping",
+        "accept_updates",
+        "max_episodes",
+    ),
 }
 """The nodes in starting order, and the options that each is given as parameters."""
 

@@ -1,39 +1,53 @@
-"""Which version of the Q-network acts: takes over announced versions between episodes, and goes back on request."""
+"""Which version of the Q-network acts: loads announced versions and lets the promotion gate choose among them."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from robot_finetune.data.promotion_log import BEGUN, JUDGED, OFFERED, PROMOTE, ROLLBACK, Decision, Fact, VersionId
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, Turn
 from robot_finetune.learning.q_policy import QPolicy, probe
-from robot_finetune.robot.interfaces import Decision
+from robot_finetune.robot.interfaces import Decision as ActionDecision
 from robot_finetune.types import Observation
 
-HISTORY = 10
-"""Versions that can be gone back through."""
 
-_Placed = tuple[Checkpoint, Path | None]
-"""A version, and the folder in which its own lies beside those of its trainer's other versions."""
+def version_id(checkpoint: Checkpoint) -> VersionId:
+    """What the gate calls a checkpoint."""
+    return VersionId(checkpoint.version, checkpoint.sha256)
 
 
 class SwitchingPolicy:
-    """Implements `Policy` by a `QPolicy` whose version changes only in `begin_episode`.
+    """Implements `Policy` by a `QPolicy` whose version changes only in `begin_episode`, as its `Gate` has it.
 
-    `offer` is slow (it reads, verifies and probes a checkpoint) and belongs to a thread of its own; `rollback` may be
-    called from any thread. accept_updates: whether `begin_episode` takes the newest offered version; a rollback is
-    always taken.
+    `offer` is slow (it reads, verifies and probes a checkpoint) and belongs to a thread of its own; `rollback` and
+    `promote` may be called from any thread. accept_updates: whether the gate may bring in another version.
     """
 
-    def __init__(self, policy: QPolicy, accept_updates: bool = True) -> None:
+    def __init__(
+        self,
+        policy: QPolicy,
+        gate: Gate | None = None,
+        record: Callable[[Fact | Decision], None] = lambda entry: None,
+        accept_updates: bool = True,
+    ) -> None:
+        """gate: as it was left; by default a new one that begins with the policy's version. record: takes what the
+        gate was told and what it decided, in order."""
         self.accept_updates = accept_updates
         self.decision_ms = 0.0
-        self._policy = policy
-        self._lock = threading.Lock()
-        self._history: list[_Placed] = [(policy.checkpoint, None)]
-        self._offered: _Placed | None = None
-        self._rolled_back: set[tuple[Path | None, int]] = set()
+        self.gate = gate or Gate(version_id(policy.checkpoint))
+        self.turn = Turn(self.gate.incumbent)
+        self.decided: Decision | None = None
+        """The gate's last decision."""
+        self.on_decision: Callable[[Decision], None] = lambda decision: None
+        self._policy, self._record = policy, record
+        self._lock = threading.RLock()
+        self._loaded = {version_id(policy.checkpoint): policy.checkpoint}
+        self._places: dict[VersionId, Path] = {}
 
     @property
     def version(self) -> int:
@@ -53,15 +67,27 @@ class SwitchingPolicy:
         """
         place = Path(folder).parent
         with self._lock:
-            newest, of_newest = self._offered or self._history[-1]
-            if (place, version) in self._rolled_back:
-                raise CheckpointError(f"version {version} was rolled back and is not taken again; train on")
-        if version <= newest.version and of_newest in (None, place):
+            newest = self.gate.waiting or self.gate.candidate or self.gate.incumbent
+            self._refuse(VersionId(version, sha256))
+        if version <= newest.version and self._places.get(newest) in (None, place):
             return False
         checkpoint = self._load(folder, version, sha256)
+        offered = version_id(checkpoint)
         with self._lock:
-            self._offered = checkpoint, place
+            self._refuse(offered)
+            self._loaded[offered], self._places[offered] = checkpoint, place
+            self.apply(Fact(OFFERED, *offered, path=str(folder)))
+            self._forget()
         return True
+
+    def _refuse(self, version: VersionId) -> None:
+        if version in self.gate.refused:
+            raise CheckpointError(f"version {version.version} was rolled back or rejected and is not taken; train on")
+
+    def restore(self, checkpoint: Checkpoint, folder: Path) -> None:
+        """A version that the gate knows already."""
+        known = version_id(checkpoint)
+        self._loaded[known], self._places[known] = checkpoint, folder.parent
 
     def _load(self, folder: str | Path, version: int, sha256: str) -> Checkpoint:
         """The sound checkpoint in a folder, if the policy can act by it. Raises CheckpointError."""
@@ -88,36 +114,60 @@ class SwitchingPolicy:
             ) from error
         return checkpoint
 
-    def rollback(self) -> int:
-        """Go back to the version before the present one at the next episode, and never take the present one again.
+    def rollback(self) -> Decision:
+        """Take back the version on trial, or else the one that was promoted last, and never take it again.
 
-        What was offered and does not act yet is dropped; versions that are offered later are taken. Returns the
-        version gone back to. Raises CheckpointError if there is none.
+        What was offered and does not act yet is dropped; versions that are offered later are taken. Raises
+        CheckpointError if there is none to go back to.
         """
-        with self._lock:
-            if len(self._history) < 2:
-                raise CheckpointError(
-                    f"version {self._history[-1][0].version} is the first of this run: there is none to go back to"
-                )
-            checkpoint, place = self._history.pop()
-            self._rolled_back.add((place, checkpoint.version))
-            self._offered = None
-            return self._history[-1][0].version
+        return self._wish(ROLLBACK)
+
+    def promote(self) -> Decision:
+        """Promote the version on trial, or the one that waits, now. Raises CheckpointError if there is none."""
+        return self._wish(PROMOTE)
+
+    def _wish(self, fact: str) -> Decision:
+        try:
+            return self.apply(Fact(fact))[0]
+        except NothingToDecide as error:
+            raise CheckpointError(str(error)) from error
 
     def begin_episode(self, mode: str) -> None:
-        """Change the version if there is reason to."""
+        """Change the version if the gate says so: only mode "explore" has trials, any other measures the incumbent."""
+        explore = mode == "explore" and self.accept_updates
         with self._lock:
-            if self.accept_updates and self._offered is not None:
-                self._history = [*self._history, self._offered][-HISTORY:]
-                self._offered = None
-            newest, _ = self._history[-1]
-        if newest is not self._policy.checkpoint:
-            self._policy.swap(newest)
+            if self.accept_updates:
+                self.apply(Fact(BEGUN, explore=explore))
+            self.turn = self.gate.turn(explore)
+            checkpoint = self._loaded[self.turn.id]
+            self._forget()
+        if checkpoint is not self._policy.checkpoint:
+            self._policy.swap(checkpoint)
         self._policy.begin_episode(mode)
 
-    def act(self, observation: Observation) -> Decision:
+    def judged(self, episode_id: str, success: bool) -> None:
+        """Tell the gate what came of the episode that was begun last."""
+        self.apply(Fact(JUDGED, *self.turn.id, side=self.turn.side, success=success, episode_id=episode_id))
+
+    def act(self, observation: Observation) -> ActionDecision:
         """Decide; decision_ms is the wall time from image to action."""
         start = time.perf_counter()
         decision = self._policy.act(observation)
         self.decision_ms = (time.perf_counter() - start) * 1e3
-        return decision
+        return replace(decision, side=self.turn.side)
+
+    def apply(self, fact: Fact) -> list[Decision]:
+        """Tell the gate, and record what it was told and what it decided."""
+        with self._lock:
+            decisions = self.gate.apply(fact)
+            if decisions or fact.fact != BEGUN:
+                self._record(fact)
+            for self.decided in decisions:
+                self._record(self.decided)
+                self.on_decision(self.decided)
+            return decisions
+
+    def _forget(self) -> None:
+        """Networks that cannot act any more."""
+        needed = {*self.gate.kept, self.turn.id}
+        self._loaded = {version: loaded for version, loaded in self._loaded.items() if version in needed}

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import rclpy
 import torch
@@ -20,8 +21,9 @@ from std_srvs.srv import Trigger
 
 from robot_finetune.config import ConfigError, policy_folder, resolve, setting
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
+from robot_finetune.learning.promotion.gate import PromotionConfig
 from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
-from robot_finetune.learning.version_switch import SwitchingPolicy
+from robot_finetune.learning.resumed_policy import resumed_policy
 from robot_finetune.msg import EpisodeSummary, ModelUpdate
 from robot_finetune.perception.frame_watch import ImageFault
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
@@ -41,6 +43,7 @@ from robot_finetune.ros.node.parameters import read_parameters
 from robot_finetune.ros.node.qos import LATCHED
 from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
+from robot_finetune.ros.promotion_topic import PromotionPublisher, told
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.workspace_marker import workspace_shower
 
@@ -64,6 +67,7 @@ class PolicyParameters:
     start_grasping: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
     max_episodes: int = setting(0, "episodes after ~/start until the node goes idle; 0: no end", low=0, high=2**31 - 1)
     accept_updates: bool = setting(True, "take new versions from the trainer; false keeps the version that acts")
+    out: str = setting("", "output folder, whose promotion.jsonl says how versions did; empty: nothing is kept")
     ready_timeout: float = setting(30.0, "longest wait for all devices at the start", unit="s", low=0.1, high=3600.0)
     outcome_timeout: float = setting(
         10.0, "longest wait for the grasp detector's judgement", unit="s", low=0.1, high=600.0
@@ -76,6 +80,7 @@ class PolicyParameters:
     )
     max_failures: int = setting(3, "discarded episodes in a row after which the state is error", low=1, high=100)
     actions: PolicyConfig = setting(PolicyConfig)
+    promotion: PromotionConfig = setting(PromotionConfig)
 
 
 class PolicyNode(ManagedNode):
@@ -97,9 +102,12 @@ class PolicyNode(ManagedNode):
         resolve("variations", parameters.variation)
         profile = load_robot(parameters.robot)
         torch.set_num_threads(1)
-        checkpoint = load_checkpoint(policy_folder(parameters.policy))
+        folder = policy_folder(parameters.policy)
+        checkpoint = load_checkpoint(folder)
         probe(checkpoint, profile)
-        self._policy = SwitchingPolicy(QPolicy(checkpoint, profile, parameters.actions, parameters.seed))
+        out = Path(parameters.out).expanduser().absolute() if parameters.out else None
+        network = QPolicy(checkpoint, profile, parameters.actions, parameters.seed)
+        self._policy = resumed_policy(network, folder, out, parameters.promotion, self._complain)
         self._stop = stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
         shape = checkpoint.network.config
@@ -109,6 +117,7 @@ class PolicyNode(ManagedNode):
         self._robot = stop.guard(robot)
         watch_emergency_stop(self, profile.emergency_stop, self._control.emergency_stop, lambda: stop.tripped)
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
+        self._promotion = PromotionPublisher(self, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
@@ -119,7 +128,8 @@ class PolicyNode(ManagedNode):
         self._offer("start", self._start)
         for name in ("stop", "pause", "emergency_stop", "reset_emergency_stop"):
             self._offer(name, getattr(self._control, name))
-        self._offer("rollback", self._rollback)
+        self._offer("rollback", lambda: self._control.hint(told(self._policy.rollback())))
+        self._offer("promote", lambda: self._control.hint(told(self._policy.promote())))
         workspace_shower(self)(profile)
         self._previous = ""  # the episode whose summary has not been seen yet
         self._ready = self._held = False
@@ -200,6 +210,8 @@ class PolicyNode(ManagedNode):
         how, took = "success" if made.outcome.success else f"no success ({made.end_reason})", made.meta["seconds"]
         self.get_logger().info(f"grasp {self._publisher.episode}: {how}, version {made.policy_version}, {took:.1f} s")
         self._actions.judged(made)
+        self._policy.judged(episode_id, made.outcome.success)
+        self._promotion.publish()
         previous, self._previous = self._previous, episode_id
         self._wait_for_summary(previous)
         self._episodes += 1
@@ -252,7 +264,7 @@ class PolicyNode(ManagedNode):
             try:
                 if self._policy.offer(*update):
                     took = f"{(time.perf_counter() - start) * 1e3:.0f} ms"
-                    self.get_logger().info(f"version {version} is loaded ({took}) and acts from the next episode on")
+                    self.get_logger().info(f"version {version} is loaded ({took})")
             except CheckpointError as error:
                 message = f"version {version} is not used, version {self._policy.version} goes on: {error}"
                 self.get_logger().error(message)
@@ -293,9 +305,8 @@ class PolicyNode(ManagedNode):
         self._episodes = 0
         self._start()
 
-    def _rollback(self) -> None:
-        version = self._policy.rollback()
-        self._control.hint(f"version {version} acts again from the next episode on; the later ones are not taken back")
+    def _complain(self, line: str) -> None:
+        self.get_logger().warning(line)
 
     def _publish_state(self) -> None:
         self._publisher.describe(self._control.state, self._control.message)

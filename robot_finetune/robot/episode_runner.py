@@ -176,7 +176,7 @@ class EpisodeRunner:
         else:
             target = self.workspace.clip(pose, self.action_space.target(pose, asked))
             commanded = self.action_space.from_poses(pose, target)
-        step = Step(observation, asked, commanded, decision.q, decision.version, joints)
+        step = Step(observation, asked, commanded, decision.q, decision.version, joints, decision.side)
         attempt.steps.append(step)
         self.observer.on_step(step)
         if attempt.gripper_closed:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from robot_finetune.robot.joint_trajectory import JointTrajectory
-from robot_finetune.types import Action, GraspOutcome, Observation, Step
+from robot_finetune.types import NO_TRIAL, Action, GraspOutcome, Observation, Step
 
 
 class RobotError(RuntimeError):
@@ -130,11 +130,15 @@ class Robot:
 
 @dataclass(frozen=True)
 class Decision:
-    """action: what the policy asks for. q: its value (nan if unknown). version: of the Q-function that chose it."""
+    """action: what the policy asks for. q: its value (nan if unknown). version: of the Q-function that chose it.
+
+    side: of a trial of that version, one of `types.SIDES`.
+    """
 
     action: Action
     q: float = float("nan")
     version: int = 0
+    side: str = NO_TRIAL
 
 
 class Policy(Protocol):

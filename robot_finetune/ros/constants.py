@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from robot_finetune.msg import EpisodePhase, PolicyStatus, PolicyStep, TrainerStatus
+from robot_finetune.learning.promotion.gate import STEADY, TRIAL, WATCH
+from robot_finetune.msg import EpisodePhase, PolicyStatus, PolicyStep, Promotion, TrainerStatus
 from robot_finetune.robot.episode_runner import Phase
 from robot_finetune.robot.run_control import ERROR, IDLE, PAUSED, RUNNING, STOPPED
 from robot_finetune.ros.checked import shown
-from robot_finetune.types import MODES
+from robot_finetune.types import MODES, SIDES
 
 INACTIVE, WAITING, TRAINING = "inactive", "waiting_for_data", "training"
 """States of the trainer, beside ERROR."""
@@ -36,6 +37,8 @@ class Constants:
 
 
 MODE = Constants(PolicyStep, "mode", MODES)
+SIDE = Constants(PolicyStep, "side", SIDES)
+GATE_STATE = Constants(Promotion, "state", (STEADY, TRIAL, WATCH))
 PHASE = Constants(EpisodePhase, "phase", [phase.value for phase in Phase])
 STATE = Constants(PolicyStatus, "state", (IDLE, RUNNING, PAUSED, STOPPED, ERROR))
 TRAINER_STATE = Constants(TrainerStatus, "state", (INACTIVE, WAITING, TRAINING, ERROR))

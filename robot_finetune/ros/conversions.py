@@ -14,7 +14,7 @@ from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import ModelUpdate, PolicyStep
 from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.ros.checked import finite, plain_text, shown
-from robot_finetune.ros.constants import MODE
+from robot_finetune.ros.constants import MODE, SIDE
 from robot_finetune.ros.images import CAMERA_FRAME, image_to_rgb, numpy_to_image
 from robot_finetune.ros.node.stamps import to_seconds, to_stamp
 from robot_finetune.types import (
@@ -45,6 +45,7 @@ def step_to_message(
         policy_version=step.policy_version,
         variation=variation,
         mode=MODE.number(mode),
+        side=SIDE.number(step.side),
         observation=numpy_to_image(seen.image, "rgb8", to_stamp(seen.stamp), CAMERA_FRAME),
         pose=pose_to_message(seen.pose),
         opening=float(seen.opening),
@@ -77,7 +78,15 @@ def message_to_step(message: PolicyStep) -> Step:
     if np.isinf(message.q):
         raise ValueError(f"q is {message.q}")
     observation = Observation(image, pose, float(opening), int(message.step), stamp)
-    return Step(observation, asked, commanded, float(message.q), int(message.policy_version), tuple(joints.tolist()))
+    return Step(
+        observation,
+        asked,
+        commanded,
+        float(message.q),
+        int(message.policy_version),
+        tuple(joints.tolist()),
+        SIDE.name(message.side),
+    )
 
 
 def pose_to_message(pose: np.ndarray) -> Pose:

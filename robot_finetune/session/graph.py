@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_finetune.config import SEED_LIMIT
+from robot_finetune.data.promotion_log import facts, read_promotion
 from robot_finetune.graph.bringup import node_graph
 from robot_finetune.graph.node_spec import NodeSpec
 from robot_finetune.graph.options import BringupOptions
@@ -21,7 +22,7 @@ from robot_finetune.session.versions import newest_sound
 def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: int) -> list[NodeSpec]:
     """The nodes of a session that has `runs` runs behind it and made the grasps in `phases`. Raises ConfigError.
 
-    The policy waits for ~/start and begins with the newest version of the session; the trainer goes on from its base.
+    The policy waits for ~/start and begins with the version that acted last; the trainer goes on from its base.
     A resumed session gets scenes of its own. Without anything left to learn there is no trainer.
     """
     seed = options.seed if not runs else int(np.random.default_rng([options.seed, runs]).integers(SEED_LIMIT))
@@ -38,12 +39,19 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
         real_time_factor=options.real_time_factor,
         params_file=options.params_file,
     )
-    newest = newest_sound(folder)
-    own = {"policy": {"policy": str(newest.folder)}} if newest else {}
+    first = _first_policy(folder)
+    own = {"policy": {"policy": first}} if first else {}
     return [
         dataclasses.replace(spec, parameters={**spec.parameters, **own.get(spec.name, {})})
         for spec in node_graph(graph)
     ]
+
+
+def _first_policy(folder: Path) -> str:
+    """The policy that the record of promotions in the folder began with; the newest version of a session without."""
+    known = facts(read_promotion(folder)[0])
+    newest = newest_sound(folder)
+    return known[0].path if known else str(newest.folder) if newest else ""
 
 
 def expected_topics(profile: RobotProfile, specs: Sequence[NodeSpec]) -> Mapping[str, str]:

@@ -16,15 +16,16 @@ FLOORS = {
     "robot": set(),
     "perception": {"robot"},
     "learning.networks": {"robot", "perception"},
-    "learning": {"data", "robot", "perception", "learning.networks"},
+    "learning.promotion": {"data"},
+    "learning": {"data", "robot", "perception", "learning.networks", "learning.promotion"},
     "sim": {"robot", "perception"},
     "experiments": {"data", "robot", "perception", "learning", "learning.networks", "sim"},
     "experiments.benchmarks": {"data", "robot", "perception", "learning", "learning.networks", "sim", "experiments"},
     "ros.node": {"robot"},
     "ros.arms": {"robot", "ros.node"},
     "ros.grippers": {"robot", "ros.node"},
-    "ros": {"robot", "perception", "learning", "ros.node", "ros.arms", "ros.grippers"},
-    "nodes": {"data", "robot", "perception", "learning", "sim", "ros", "ros.node", "ros.arms"},
+    "ros": {"data", "robot", "perception", "learning", "learning.promotion", "ros.node", "ros.arms", "ros.grippers"},
+    "nodes": {"data", "robot", "perception", "learning", "learning.promotion", "sim", "ros", "ros.node", "ros.arms"},
     "graph": {"data", "robot", "perception", "ros", "ros.arms"},
     "session": {"data", "robot", "sim", "ros", "ros.node", "graph"},
     "report": {"data", "robot", "session"},
@@ -34,7 +35,16 @@ FLOORS = {
     "cli": {"data", "robot", "learning"},
 }
 """Each room, from the lowest floor up, and the rooms below it that it may import. cli.py loads `commands` by name."""
-WITHOUT_ROS = ("data", "robot", "perception", "learning.networks", "learning", "sim", "experiments")
+WITHOUT_ROS = (
+    "data",
+    "robot",
+    "perception",
+    "learning.networks",
+    "learning.promotion",
+    "learning",
+    "sim",
+    "experiments",
+)
 ROS = {"rclpy", "moveit", "cv_bridge", "launch", "launch_ros", "ament_index_python", "rosbag2_py"}
 ALLOWED_ROS = {"config": {"ament_index_python"}}  # where the package is installed without its source tree
 

@@ -6,8 +6,9 @@ import pytest
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
 from robot_finetune.learning.q_policy import QPolicy
-from robot_finetune.learning.version_switch import SwitchingPolicy
+from robot_finetune.learning.version_switch import SwitchingPolicy, version_id
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Observation
 
@@ -25,7 +26,8 @@ def folders(tmp_path_factory):
 
 @pytest.fixture
 def policy(folders):
-    return SwitchingPolicy(QPolicy(load_checkpoint(folders[0][0]), RobotProfile()))
+    first = load_checkpoint(folders[0][0])
+    return SwitchingPolicy(QPolicy(first, RobotProfile()), Gate(version_id(first), PromotionConfig(mode="immediate")))
 
 
 def offer(policy, folders, version):
@@ -70,7 +72,7 @@ def test_rollback_goes_back_and_refuses_what_it_left(policy, folders):
         offer(policy, folders, version)
         assert acting(policy) == version
     offer(policy, folders, 3)
-    assert policy.rollback() == 1
+    assert policy.rollback().version == 1
     assert acting(policy) == 1
     with pytest.raises(CheckpointError, match="version 2 was rolled back"):
         offer(policy, folders, 2)

@@ -1,0 +1,130 @@
+"""What a promotion gate was told and what it decided, a line each in DIR/promotion.jsonl: the gate is restored from it.
+
+Lines are appended one by one and forced to the disk; one that a crash has torn is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robot_finetune.config import ConfigError, from_mapping, setting
+from robot_finetune.files import parse_json, to_json
+from robot_finetune.types import NO_TRIAL, SIDES
+
+PROMOTION_FILE = "promotion.jsonl"
+LARGEST_LINE = 10_000
+"""Characters."""
+STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED = (
+    "started",
+    "offered",
+    "begun",
+    "judged",
+    "rollback",
+    "promote",
+    "failed",
+)
+FACTS = (STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED)
+
+
+class VersionId(NamedTuple):
+    """A version by its number and what it holds: two trainers may give the same number."""
+
+    version: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that happened.
+
+    started: a policy began to work. offered: a sound version was announced. begun: an episode, exploring or not.
+    judged: a grasp of `side` succeeded or not. rollback, promote: an operator's wish. failed: a version cannot act.
+    """
+
+    fact: str = setting("", "what happened", choices=FACTS)
+    version: int = setting(0, "that it is about", low=0)
+    sha256: str = setting("", "of its weights")
+    path: str = setting("", "checkpoint folder")
+    explore: bool = setting(False, "whether the episode explores")
+    side: str = setting(NO_TRIAL, "of a trial, that grasped", choices=SIDES)
+    success: bool = setting(False, "of the grasp")
+    episode_id: str = setting("", "of the grasp")
+
+    @property
+    def id(self) -> VersionId:
+        """The version that it is about."""
+        return VersionId(self.version, self.sha256)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What came of a fact: one line for people, and the counts it rests on (see `Evidence` of learning.promotion)."""
+
+    decision: str = setting("", "what was decided")
+    version: int = setting(0, "that it is about", low=0)
+    incumbent: int = setting(0, "that acts from now on", low=0)
+    reason: str = setting("", "in one line")
+    evidence: dict[str, float] = setting(dict, "figures behind it")
+    grasp: int = setting(0, "number of grasps that were judged before", low=0)
+
+
+class PromotionLog:
+    """Appends to DIR/promotion.jsonl; of one process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / PROMOTION_FILE
+        if self._path.is_file() and not self._path.read_bytes().endswith(b"\n"):
+            self._append("")  # ends a torn line
+
+    def add(self, entry: Fact | Decision) -> None:
+        """Write a line, safe on the disk when this returns. Raises OSError."""
+        empty, given = dataclasses.asdict(type(entry)()), dataclasses.asdict(entry)
+        self._append(to_json({name: value for name, value in given.items() if value != empty[name]}))
+
+    def _append(self, line: str) -> None:
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def read_promotion(folder: Path) -> tuple[list[Fact | Decision], list[str]]:
+    """What DIR/promotion.jsonl holds, in order, and one line for each that cannot be read; nothing without the file."""
+    path = folder / PROMOTION_FILE
+    entries: list[Fact | Decision] = []
+    damaged = []
+    if not path.is_file():
+        return [], []
+    for number, text in enumerate(_lines(path), 1):
+        if not text.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            data: Any = parse_json(text)
+            if not isinstance(data, dict):
+                raise ValueError("no group of keys")
+            is_fact = "fact" in data
+            entries.append(from_mapping(Fact, data, where) if is_fact else from_mapping(Decision, data, where))
+        except (ConfigError, ValueError) as error:
+            damaged.append(f"{where}: {error}; it is passed over")
+    return entries, damaged
+
+
+def facts(entries: list[Fact | Decision]) -> list[Fact]:
+    """The facts among them, from the last start of a policy on."""
+    found = [entry for entry in entries if isinstance(entry, Fact)]
+    starts = [index for index, fact in enumerate(found) if fact.fact == STARTED]
+    return found[starts[-1] :] if starts else []
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        while line := stream.readline(LARGEST_LINE):
+            yield line
