@@ -8,6 +8,7 @@ from typing import Any
 
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.report import sections
+from robot_finetune.report.promotion import trials
 from robot_finetune.robot.discards import too_many
 from robot_finetune.session.metrics import COMPLETE
 from robot_finetune.session.record import SessionRecord, read_record, success
@@ -46,6 +47,7 @@ def render(record: SessionRecord, summary: dict[str, Any]) -> str:
         sections.learning(record),
         sections.samples(record),
         sections.failures(record),
+        trials(record.promotion),
         sections.versions(summary),
         sections.timing(record, summary),
         sections.troubles(record),

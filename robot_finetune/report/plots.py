@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from robot_finetune.stats import Proportion, rolling_success
+from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
 
 INK, MUTED, GRID = "#1d2733", "#6b7785", "#e4e8ed"
 BEFORE, AFTER, BAND = "#9aa7b5", "#1f7a5c", "#2563a8"
@@ -60,6 +61,38 @@ def before_after_bars(before: Proportion, after: Proportion, labels: tuple[str, 
     return _png(figure)
 
 
+def versions_on_trial(
+    versions: Sequence[int],
+    outcomes: Sequence[bool],
+    sides: Sequence[str],
+    probability: Sequence[float],
+    decisions: Sequence[tuple[int, str]],
+) -> bytes:
+    """Which version made each grasp for which side of a trial, and the probability that the one on trial is better.
+
+    decisions: grasps before each, and what it was in a few words.
+    """
+    figure, (upper, lower) = _figures(8.4, 4.6, 2)
+    grasps, names = np.arange(1, len(outcomes) + 1), sorted(set(versions))
+    acted, hits = np.asarray(versions), np.asarray(outcomes, bool)
+    for chosen, face in ((hits, None), (~hits, "white")):
+        for side, color in ((CANDIDATE, BAND), (INCUMBENT, BEFORE), (NO_TRIAL, AFTER)):
+            mask = chosen & (np.asarray(sides) == side)
+            upper.scatter(grasps[mask], acted[mask], 14, color=face or color, edgecolors=color, linewidths=0.9)
+    upper.set_yticks(names, [f"v{version}" for version in names])
+    upper.set_ylabel("who acted")
+    lower.plot(grasps, 100 * np.asarray(probability), color=BAND, linewidth=2)
+    lower.axhline(50, color=MUTED, linewidth=0.8)
+    lower.set_ylim(-3, 103)
+    lower.set_ylabel("likely better [%]")
+    lower.set_xlabel("judged grasps")
+    for grasp, label in decisions:
+        for axes in (upper, lower):
+            axes.axvline(grasp + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+        upper.annotate(label, (grasp + 0.5, 1.02), xycoords=("data", "axes fraction"), fontsize=8, color=INK)
+    return _png(figure)
+
+
 def loss_over_updates(updates: Sequence[float], losses: Sequence[float]) -> bytes:
     """The trainer's loss over its gradient steps."""
     figure, axes = _figure(8.4, 2.6)
@@ -80,17 +113,24 @@ def _mark_swaps(axes: Axes, versions: Sequence[int], labels: int = 12) -> None:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure, (axes,) = _figures(width, height, 1)
+    return figure, axes
+
+
+def _figures(width: float, height: float, rows: int) -> tuple[Figure, Sequence[Axes]]:
+    """Plots above each other, over the same abscissa."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GRID)
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED, length=0)
-    axes.xaxis.label.set_color(MUTED)
-    axes.yaxis.label.set_color(MUTED)
-    return figure, axes
+    plots: list[Axes] = list(figure.subplots(rows, sharex=True, squeeze=False)[:, 0])
+    for axes in plots:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(GRID)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=MUTED, length=0)
+        axes.xaxis.label.set_color(MUTED)
+        axes.yaxis.label.set_color(MUTED)
+    return figure, plots
 
 
 def _png(figure: Figure) -> bytes:

@@ -56,7 +56,7 @@ def change(record: SessionRecord) -> str:
     """What is different in this cell."""
     note = record.head.operator_note
     cell = f"<p class=note>On a real cell: {escape(note)}</p>" if note else ""
-    return _section("What was changed", f"<p>{escape(record.head.description or record.head.variation)}</p>{cell}")
+    return section("What was changed", f"<p>{escape(record.head.description or record.head.variation)}</p>{cell}")
 
 
 def measured(record: SessionRecord) -> str:
@@ -67,7 +67,7 @@ def measured(record: SessionRecord) -> str:
     labels = (_label("before", record.phases.before), _label("after", record.phases.after))
     figure = image(plots.before_after_bars(before, after, labels), f"before {before}, after {after}", "narrow")
     text = "Held-out objects, no exploration; bars with Wilson's 95 % interval. None of these grasps was learned from."
-    return _section("Before and after", f"{figure}<p class=note>{text}</p>")
+    return section("Before and after", f"{figure}<p class=note>{text}</p>")
 
 
 def learning(record: SessionRecord) -> str:
@@ -76,14 +76,14 @@ def learning(record: SessionRecord) -> str:
     if not grasps:
         return ""
     curve = plots.success_over_grasps([grasp.success for grasp in grasps], [grasp.version for grasp in grasps])
-    body = _scrolling(image(curve, f"success over {len(grasps)} grasps: {success(grasps)} in all"))
+    body = scrolling(image(curve, f"success over {len(grasps)} grasps: {success(grasps)} in all"))
     body += (
         "<p class=note>Each dashed line is a swap to a newer version, between two grasps. Ticks above: successes.</p>"
     )
     losses = record.metrics.losses
     if len(losses) > 1:
-        body += _scrolling(image(plots.loss_over_updates(*zip(*losses, strict=True)), "loss over gradient steps"))
-    return _section("While learning", body)
+        body += scrolling(image(plots.loss_over_updates(*zip(*losses, strict=True)), "loss over gradient steps"))
+    return section("While learning", body)
 
 
 def samples(record: SessionRecord) -> str:
@@ -95,7 +95,7 @@ def samples(record: SessionRecord) -> str:
         pairs = "".join(_pair(grasp) for grasp in chosen)
         parts.append(f"<h3>{title}</h3><div class=samples>{pairs or '<p class=note>none</p>'}</div>")
     note = "<p class=note>Left: what the policy saw first. Right: what it saw when it decided for the last time.</p>"
-    return _section("Samples", note + "".join(parts)) if grasps else ""
+    return section("Samples", note + "".join(parts)) if grasps else ""
 
 
 def failures(record: SessionRecord) -> str:
@@ -104,7 +104,7 @@ def failures(record: SessionRecord) -> str:
     columns = {"before": phases.before, "finetune": phases.learning, "after": phases.after}
     counts = {name: Counter(grasp.end_reason for grasp in part if not grasp.success) for name, part in columns.items()}
     reasons = sorted(set().union(*counts.values()), key=lambda reason: -sum(count[reason] for count in counts.values()))
-    body = _table(
+    body = table(
         ("how the failed grasp ended", *columns),
         [(reason or "unknown", *(count[reason] for count in counts.values())) for reason in reasons],
     )
@@ -112,7 +112,7 @@ def failures(record: SessionRecord) -> str:
     text = f"Gripper and images contradicted each other in {len(doubtful)} of {len(phases.all)} grasps"
     listed = ", ".join(grasp.episode_id for grasp in doubtful[:LISTED])
     more = f": {listed}{' and more' if len(doubtful) > LISTED else ''}" if doubtful else ""
-    return _section("Failures and doubts", f"{body}<p>{escape(text + more)}.</p>") if phases.all else ""
+    return section("Failures and doubts", f"{body}<p>{escape(text + more)}.</p>") if phases.all else ""
 
 
 def versions(summary: dict[str, Any]) -> str:
@@ -121,7 +121,7 @@ def versions(summary: dict[str, Any]) -> str:
         (row["version"], row["parent"], row["sha256"][:12], row["state"], row["episodes"], row["successes"])
         for row in summary["versions"]
     ]
-    return _section("Versions", _table(("version", "parent", "sha256", "state", "grasps", "successes"), rows))
+    return section("Versions", table(("version", "parent", "sha256", "state", "grasps", "successes"), rows))
 
 
 def timing(record: SessionRecord, summary: dict[str, Any]) -> str:
@@ -136,7 +136,7 @@ def timing(record: SessionRecord, summary: dict[str, Any]) -> str:
         ("until the node graph was up", f"{number(summary['set_up_s'])} s"),
         ("whole session", f"{number(summary['wall_s'], 0)} s in {record.metrics.runs} run(s)"),
     ]
-    return _section("Timing", _table(("", "wall time"), rows))
+    return section("Timing", table(("", "wall time"), rows))
 
 
 def troubles(record: SessionRecord) -> str:
@@ -145,7 +145,7 @@ def troubles(record: SessionRecord) -> str:
     lines += [f"{count} episode(s) discarded: {reason}" for reason, count in record.metrics.discarded.items()]
     lines += record.corrupt
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return _section("Troubles", f"<ul>{items}</ul>") if lines else ""
+    return section("Troubles", f"<ul>{items}</ul>") if lines else ""
 
 
 def image(png: bytes, text: str, kind: str = "wide") -> str:
@@ -188,16 +188,18 @@ def _spread(grasps: Sequence[Grasp], count: int) -> list[Grasp]:
     return [grasps[place] for place in places]
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
+    """A part of the page with its title."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def _table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Rows under their names."""
     top = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return _scrolling(f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>")
+    return scrolling(f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>")
 
 
-def _scrolling(body: str) -> str:
+def scrolling(body: str) -> str:
     """On a narrow screen it scrolls sideways instead of becoming too small to read."""
     return f"<div class=scroll>{body}</div>"

@@ -124,11 +124,12 @@ class RunControl:
             raise RobotError(self._reason)
 
     def _halt(self, message: str) -> None:
-        self._reason, self._hint = message, ""
+        with self._condition:  # the worker, which the stop interrupts, must not find itself running
+            self._state, self._reason, self._hint = STOPPED, message, ""
         try:
             self._stop.trip(message)  # the arm first, then whoever wants to know
         finally:
-            self._set(STOPPED, message)
+            self._changed()
 
     def _running(self) -> bool:
         return self._state == RUNNING

@@ -13,6 +13,7 @@ from pathlib import Path
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.layout import EPISODES
+from robot_finetune.data.promotion_log import Decision, Fact, read_promotion
 from robot_finetune.data.version_card import VersionCard
 from robot_finetune.session.metrics import SessionMetrics, read_metrics
 from robot_finetune.session.options import SessionHead, read_head
@@ -100,13 +101,15 @@ def sort_into_phases(grasps: Sequence[Grasp], base_version: int) -> Phases:
 
 @dataclass(frozen=True)
 class SessionRecord:
-    """All that a session left. corrupt: one line for each episode file that cannot be read."""
+    """All that a session left. promotion: what its gate was told and decided, in order. corrupt: one line for each
+    file or line that cannot be read."""
 
     folder: Path
     head: SessionHead
     metrics: SessionMetrics
     phases: Phases
     versions: tuple[VersionCard, ...]
+    promotion: tuple[Fact | Decision, ...] = ()
     corrupt: tuple[str, ...] = ()
 
 
@@ -126,4 +129,6 @@ def read_record(folder: Path) -> SessionRecord:
     head = read_head(folder)
     grasps, corrupt = read_grasps(folder)
     phases = sort_into_phases(grasps, head.base_version)
-    return SessionRecord(folder, head, read_metrics(folder), phases, tuple(session_versions(folder)), tuple(corrupt))
+    promotion, damaged = read_promotion(folder)
+    versions = tuple(session_versions(folder))
+    return SessionRecord(folder, head, read_metrics(folder), phases, versions, tuple(promotion), (*corrupt, *damaged))

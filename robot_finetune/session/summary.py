@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from robot_finetune.data.promotion_log import Decision
 from robot_finetune.session.metrics import write_json
 from robot_finetune.session.record import SessionRecord, success
 from robot_finetune.stats import percentile
 
 SUMMARY_FILE = "summary.json"
+FATES = {"trial": "on trial", "succeeded": "on trial", "rejected": "rejected", "dismissed": "dismissed"}
 
 
 def summarise(record: SessionRecord) -> dict[str, Any]:
@@ -37,6 +40,7 @@ def summarise(record: SessionRecord) -> dict[str, Any]:
         "image": image,
         "swap_ms": {"p50": _percentile(metrics.swap_ms, 50), "max": _percentile(metrics.swap_ms, 100)},
         "versions": versions_table(record),
+        "promotion": [dataclasses.asdict(decision) for decision in _decisions(record)],
         "set_up_s": _rounded(metrics.set_up_s),
         "wall_s": _rounded(metrics.wall_s),
         "ended": metrics.ended,
@@ -46,20 +50,28 @@ def summarise(record: SessionRecord) -> dict[str, Any]:
 def versions_table(record: SessionRecord) -> list[dict[str, Any]]:
     """One row a version: version, parent, sha256, state, episodes and successes of all grasps that it chose.
 
-    state: `in use` acted last, `replaced` acted before, `unused` never acted, `damaged` fails its hash.
+    state: `in use` is promoted, `on trial`, `rejected`, `dismissed` as the gate decided last, `replaced` acted before,
+    `unused` never acted, `damaged` fails its hash. Without decisions the version that acted last is in use.
     """
     head, grasps = record.head, record.phases.all
     cards = {head.base_version: (head.base_parent, head.base_sha256, True)}
     cards |= {card.version: (card.parent, card.sha256, card.sound) for card in record.versions}
-    newest = grasps[-1].version if grasps else head.base_version
+    decisions = _decisions(record)
+    used = decisions[-1].incumbent if decisions else grasps[-1].version if grasps else head.base_version
+    fates = {decision.version: FATES.get(decision.decision, "") for decision in decisions}
     rows = []
     for version, (parent, sha256, sound) in sorted(cards.items()):
         own = success([grasp for grasp in grasps if grasp.version == version])
-        acted = "in use" if version == newest else "replaced" if own.episodes else "unused"
+        acted = "replaced" if own.episodes else "unused"
+        acted = "in use" if version == used else fates.get(version) or acted
         state = acted if sound else "damaged"
         row = {"version": version, "parent": parent, "sha256": sha256, "state": state}
         rows.append(row | {"episodes": own.episodes, "successes": own.successes})
     return rows
+
+
+def _decisions(record: SessionRecord) -> list[Decision]:
+    return [entry for entry in record.promotion if isinstance(entry, Decision)]
 
 
 def write_summary(folder: Path, record: SessionRecord) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import numpy as np
 import yaml
 
 from robot_finetune.data.episode_log import write_episode
+from robot_finetune.data.promotion_log import BEGUN, JUDGED, OFFERED, STARTED, Fact, PromotionLog, VersionId
+from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
 from robot_finetune.session.options import SessionHead, SessionOptions, write_head
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
@@ -78,3 +80,27 @@ def write_session(folder, before=(2, 10), learning=30, after=(8, 10)):
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
+
+
+def write_promotion(folder, rates, grasps=120, seed=0):
+    """promotion.jsonl of a gate that is offered version BASE + 1 after 30 grasps, and BASE + 2 after 60; rates: of
+    success by the number after BASE. Returns the decisions."""
+    rng, decisions = np.random.default_rng(seed), []
+    log, gate = PromotionLog(folder), Gate(VersionId(BASE), PromotionConfig())
+    log.add(Fact(STARTED, BASE, path="/base"))
+
+    def tell(fact):
+        made = gate.apply(fact)
+        for entry in (fact, *made):
+            log.add(entry)
+        decisions.extend(made)
+
+    for number in range(grasps):
+        if number in (30, 60):
+            tell(Fact(OFFERED, BASE + number // 30, "hash", "/x"))
+        tell(Fact(BEGUN, explore=True))
+        turn = gate.turn(True)
+        success = bool(rng.random() < rates[turn.id.version - BASE])
+        tell(Fact(JUDGED, *turn.id, side=turn.side, success=success, episode_id=f"e{number:04d}"))
+    tell(Fact(BEGUN))
+    return decisions

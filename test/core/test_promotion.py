@@ -99,7 +99,7 @@ def test_only_the_counts_of_a_block_matter_not_their_order(pairs, turned):
         for trial, order in zip(trials, (sides, sides[::-1] if turn else sides), strict=True):
             for side, success in order:
                 trial.record(side, success)
-    assert trials[0].evidence == trials[1].evidence and trials[0].lead == trials[1].lead
+    assert trials[0].evidence == trials[1].evidence and trials[0].own_lead == trials[1].own_lead
 
 
 @pytest.mark.parametrize(("share", "part"), [(0.5, 1 / 2), (0.25, 1 / 4), (0.75, 3 / 4), (0.3, 2 / 7)])
@@ -164,7 +164,7 @@ def test_a_measurement_promotes_who_leads_and_measures_the_incumbent_alone():
     run(gate, lambda version: 0.7 if version else 0.5, 20, rng)
     assert gate.state == "trial"
     decisions = run(gate, lambda version: 0.7, 10, rng, explore=False)
-    assert words(decisions) == ["promoted"] and "leads" in decisions[0].reason
+    assert words(decisions) == ["promoted"] and "not behind" in decisions[0].reason
     assert gate.turn(False).side == NO_TRIAL and gate.turn(False).id.version == 1
 
 

@@ -4,11 +4,14 @@ import base64
 import json
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from session_folder import BASE, write_grasp, write_head_of, write_session, write_version
+from session_folder import BASE, write_grasp, write_head_of, write_promotion, write_session, write_version
 
 from robot_finetune import cli
+from robot_finetune.data.promotion_log import read_promotion
 from robot_finetune.report.page import write_report
+from robot_finetune.report.promotion import story_of
 
 VOID = {"meta", "img", "br"}
 
@@ -153,3 +156,28 @@ def test_no_session_there_is_one_line(tmp_path, capsys):
     assert cli.main(["report", str(tmp_path / "nothing")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "no session there" in line and "--out folder" in line
+
+
+def test_a_trial_is_told_with_its_evidence_and_its_end(tmp_path):
+    folder = write_session(tmp_path)
+    decisions = write_promotion(folder, rates=(0.3, 0.9, 0.1))
+    assert [(made.decision, made.version) for made in decisions[:2]] == [("trial", BASE + 1), ("promoted", BASE + 1)]
+    report = write_report(folder)
+    states = {row["version"]: row["state"] for row in report.summary["versions"]}
+    assert states == {BASE: "replaced", BASE + 1: "in use", BASE + 2: "rejected"}
+    told = report.summary["promotion"][1]
+    assert told["reason"] == decisions[1].reason and told["evidence"]["better"] >= 20
+    page = report.path.read_text()
+    assert "Versions on trial" in page and f"version {BASE + 2} rejected" in page
+    assert decisions[1].reason in page and f"v{BASE + 1}" in page
+
+
+def test_the_counts_of_a_trial_go_on_beyond_a_version_that_takes_over_and_begin_anew_with_the_next_trial(tmp_path):
+    write_promotion(tmp_path, rates=(0.5, 0.5, 0.5))
+    story = story_of(read_promotion(tmp_path)[0])
+    assert [made.decision for _, made in story.decisions][:2] == ["trial", "succeeded"]
+    assert len(story.success) == len(story.probability) == 120
+    begun, taken_over = (grasp for grasp, _ in story.decisions[:2])
+    assert begun == 30 and np.isnan(story.probability[:begun]).all() and np.isfinite(story.probability[begun:]).all()
+    evidence = story.decisions[1][1].evidence
+    assert story.probability[taken_over - 1] == pytest.approx(evidence["probability"])

@@ -32,6 +32,16 @@ def test_a_stop_interrupts_what_waits_until_the_next_start(control):
     control.check()
 
 
+def test_whoever_a_stop_interrupts_finds_the_state_stopped():
+    stop = EmergencyStop()
+    control, seen = RunControl(stop), []
+    trip = stop.trip
+    stop.trip = lambda message: (seen.append(control.state), trip(message))
+    control.start()
+    control.stop()
+    assert seen == ["stopped"]
+
+
 def test_an_emergency_stop_must_be_reset_before_a_start(control):
     control.start()
     control.emergency_stop()

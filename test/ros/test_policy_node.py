@@ -5,7 +5,10 @@ import re
 from std_srvs.srv import Trigger
 
 from robot_finetune.data.episode_log import read_episode
-from robot_finetune.msg import PolicyStep
+from robot_finetune.data.promotion_log import JUDGED, Fact, read_promotion
+from robot_finetune.msg import PolicyStep, Promotion
+from robot_finetune.ros.node.qos import LATCHED
+from robot_finetune.types import NO_TRIAL
 
 PHASES = ["reset", "before", "approach", "lifted", "after_lift", "after_drop", "done"]
 
@@ -93,7 +96,7 @@ def test_an_operator_pauses_stops_and_starts(cell, ros):
     assert ros.call(Trigger, "policy/start").success
     ros.wait_until(lambda: len(cell.summaries) > count, "another episode")
     assert policy.running
-    stops = [line for line in policy.output.splitlines() if ": emergency stop; call" in line]
+    stops = [line for line in policy.output.splitlines() if "emergency_stop: emergency stop; call" in line]
     assert len(stops) == 1, stops
     ros.wait_until(lambda: len(re.findall(r"grasp \d+: .*, version 0, .* s\n", policy.output)) >= 2, "a line a grasp")
 
@@ -114,3 +117,34 @@ def test_without_a_logger_it_does_not_grasp_and_goes_on_when_there_is_one(cell, 
     started = list(dict.fromkeys(step.episode_id for step in cell.steps))
     assert logged >= set(started[:4]), "none is missing"
     assert policy.stop() == 0
+
+
+def test_a_trial_goes_on_where_a_killed_policy_left_it(cell, ros):
+    cell.logger()
+    promotion = ros.collect(Promotion, "promotion", LATCHED)
+    parameters = {"promotion.mode": "gated", "out": str(cell.out)}
+    policy = cell.policy(**parameters)
+    ros.wait_until(lambda: cell.summaries, "the first episode")
+    cell.announce(1)
+    ros.wait_until(lambda: promotion[-1].candidate_grasps >= 2 and promotion[-1].incumbent_grasps >= 2, "a trial")
+    assert (promotion[-1].state, promotion[-1].incumbent, promotion[-1].candidate) == (Promotion.TRIAL, 0, 1)
+    policy.kill()
+    known, _ = read_promotion(cell.out)
+    judged = [fact for fact in known if isinstance(fact, Fact) and fact.fact == JUDGED and fact.side != NO_TRIAL]
+    cell.policy(**parameters)
+    ros.wait_until(lambda: promotion[-1].candidate_grasps + promotion[-1].incumbent_grasps > len(judged), "more grasps")
+    begun = [message for message in promotion if message.candidate == 1 and message.candidate_grasps]
+    assert all(message.candidate_grasps >= begun[0].candidate_grasps for message in begun), "a trial began anew"
+    sides = {PolicyStep.INCUMBENT: 0, PolicyStep.CANDIDATE: 1}
+    tried = [step for step in cell.steps if step.side]
+    assert {step.side for step in tried} == set(sides)
+    assert all(step.policy_version == sides[step.side] for step in tried)
+    ros.wait_until(lambda: cell.summaries[-1].episode_id == tried[-1].episode_id, "its file")
+    (logged,) = {step.side for step in read_episode(cell.summaries[-1].path).steps}
+    assert logged == {1: "incumbent", 2: "candidate"}[tried[-1].side]
+    promoted = ros.call(Trigger, "policy/promote")
+    assert promoted.success and "version 1 is promoted" in promoted.message
+    assert ros.set_parameter("policy", "mode", "evaluate").successful
+    ros.wait_until(
+        lambda: (cell.summaries[-1].mode, cell.summaries[-1].policy_version) == (PolicyStep.EVALUATE, 1), "v1"
+    )

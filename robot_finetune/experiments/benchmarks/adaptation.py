@@ -194,11 +194,14 @@ def _keep(plan: Plan, job: Job, grasps: int, result: dict[str, Any]) -> None:
 def collect(plan: Plan) -> dict[str, Any]:
     """All results so far, with what they were made by."""
     cells = [load_json(path) for path in sorted((plan.work / "cells").glob("*.json"))]
-    card = load_checkpoint(plan.policy)
-    made_by = {"sha256": card.sha256, "commit": _commit(), "machine": _machine()}
     seeds = {"seeds": plan.seeds, "baselines": plan.baselines, "first": plan.seed, "evaluation": plan.evaluation_seed}
     settings = {"episodes": plan.episodes, **seeds, "config": to_mapping(plan.config)}
-    return {"made_by": made_by, "settings": settings, "cells": cells}
+    return {"made_by": made_by(plan.policy), "settings": settings, "cells": cells}
+
+
+def made_by(policy: str) -> dict[str, str]:
+    """The hash of a policy, the commit and the machine that results are of."""
+    return {"sha256": load_checkpoint(policy).sha256, "commit": _commit(), "machine": _machine()}
 
 
 def _commit() -> str:

@@ -9,8 +9,9 @@ every grasp (`sequential`):
   behind: it is promoted. They were worse (1 / false_rollback): the candidate is rejected, and what comes after it needs
   proof. A trainer's later versions take the candidate's side after a `leg`, for they are the same policy trained
   longer; the evidence goes on, or a short session would end before the second one was tried.
-* Where a trial has to end undecided, as before a measurement or after `longest` grasps, the candidate is promoted if it
-  leads: too late costs as much as too early. Not so once a candidate of this incumbent has been rejected.
+* Where a trial has to end undecided, as before a measurement or after `longest` grasps, the candidate is promoted
+  unless it is behind by more than `lean` standard errors: most versions are better than the one they were trained from,
+  and too late costs as much as too early. Not so once a candidate of this incumbent has been rejected.
 * A promoted version is watched: if its success falls significantly below what the version before it had in the trial,
   that one comes back.
 """
@@ -34,7 +35,7 @@ from robot_finetune.data.promotion_log import (
     VersionId,
 )
 from robot_finetune.learning.promotion.sequential import EProcess
-from robot_finetune.learning.promotion.trial import Count, Evidence, Trial
+from robot_finetune.learning.promotion.trial import Count, Evidence, Trial, standard_errors_ahead
 from robot_finetune.stats import wilson_interval
 from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
 
@@ -62,8 +63,11 @@ class PromotionConfig:
     false_promotion: float = setting(0.05, "chance that a worse one is promoted by the test", low=0.001, high=0.5)
     false_rollback: float = setting(0.05, "chance that a better one is rejected by the test", low=0.001, high=0.5)
     leg: int = setting(20, "grasps of a trial after which a newer version may take over", low=2, high=10_000)
-    longest: int = setting(200, "grasps of a trial, at most; the one ahead acts on", low=2, high=100_000)
-    fewest: int = setting(16, "grasps of a trial that ends undecided, below which nobody leads", low=2, high=10_000)
+    longest: int = setting(200, "grasps of a trial, at most", low=2, high=100_000)
+    lean: float = setting(
+        1.0, "standard errors that a candidate may be behind where a trial ends undecided", low=-5.0, high=5.0
+    )
+    fewest: int = setting(16, "grasps of a trial below which none is promoted undecided", low=2, high=10_000)
     watch: int = setting(60, "grasps for which a promoted version is watched", low=0, high=100_000)
 
 
@@ -88,7 +92,7 @@ class Gate:
         self.refused: set[VersionId] = set()
         self._trial: Trial | None = None
         self._predecessor: VersionId | None = None  # the trial's candidate before the present one
-        self._predecessor_leads = False
+        self._predecessor_made = Count()
         self._burnt = False
         self._watch: EProcess | None = None
         self._watched, self._reference = Count(), 0.0
@@ -162,7 +166,7 @@ class Gate:
     def _succeed(self, trial: Trial, version: VersionId) -> list[Decision]:
         before, self.candidate, self.waiting = self.candidate, version, None
         assert before is not None
-        self._predecessor, self._predecessor_leads = before, trial.own_lead >= 0
+        self._predecessor, self._predecessor_made = before, trial.own
         trial.replace_candidate()
         return [self._decided("succeeded", version, f"the same policy as version {before.version}, trained longer")]
 
@@ -195,16 +199,19 @@ class Gate:
         """End a trial undecided: whoever leads acts on. end: the candidate is not tried any longer."""
         trial = self._trial
         assert trial is not None and self.candidate is not None
-        leader, leads = self.candidate, trial.own_lead >= 0
+        chosen, own = self.candidate, trial.own
         if trial.own_blocks < LEAST_BLOCKS and self._predecessor:
-            leader, leads = self._predecessor, self._predecessor_leads
-        enough = trial.evidence.incumbent_grasps + trial.evidence.candidate_grasps >= self.config.fewest
-        if enough and not self._burnt and trial.lead >= 0 and leads:
-            return self._promote(leader, f"{why}, and it leads")
+            chosen, own = self._predecessor, self._predecessor_made
+        old, new = trial.counts[INCUMBENT], trial.counts[CANDIDATE]
+        ahead = min(standard_errors_ahead(new, old), standard_errors_ahead(own, old))
+        enough = old.grasps + new.grasps >= self.config.fewest
+        if enough and not self._burnt and ahead >= -self.config.lean:
+            return self._promote(chosen, f"{why}, and it is not behind ({ahead:+.1f} standard errors)")
+        behind = f"it is behind ({ahead:+.1f} standard errors)"
         if end:
             self.refused.add(self.candidate)
-            return self._end_trial("dismissed", f"{why}, and it does not lead")
-        reason = "too few grasps to tell" if not enough else "it needs proof" if self._burnt else "it does not lead"
+            return self._end_trial("dismissed", f"{why}, and {'it needs proof' if self._burnt else behind}")
+        reason = "too few grasps to tell" if not enough else "it needs proof" if self._burnt else behind
         return [self._decided("kept", self.incumbent, f"{why}: {reason}")]
 
     def _promote(self, version: VersionId, why: str) -> list[Decision]:

@@ -31,6 +31,13 @@ class Count:
         return self.successes / self.grasps if self.grasps else 0.0
 
 
+def standard_errors_ahead(one: Count, other: Count) -> float:
+    """How far the success rate of the first is above that of the other, in standard errors of the difference."""
+    pooled = (one.successes + other.successes + 1) / (one.grasps + other.grasps + 2)
+    variance = pooled * (1 - pooled) * (1 / max(1, one.grasps) + 1 / max(1, other.grasps))
+    return float((one.rate - other.rate) / np.sqrt(variance))
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a decision rests on. better, worse: e-values against "no better" and "no worse" than the incumbent.
@@ -67,8 +74,8 @@ class Trial:
         self.own = Count()
         """Grasps of the present candidate alone."""
         self.blocks = self.own_blocks = 0
-        self.lead = self.own_lead = 0.0
-        """Sums over blocks of the candidates' (the present candidate's) success rate less the incumbent's."""
+        self.own_lead = 0.0
+        """Sum over blocks of the present candidate's success rate less the incumbent's."""
         self._better, self._worse = EProcess(-margin), EProcess(0.0)
         self._block = {INCUMBENT: Count(), CANDIDATE: Count()}
 
@@ -94,7 +101,7 @@ class Trial:
         self._better.add(difference)
         self._worse.add(-difference)
         self.blocks, self.own_blocks = self.blocks + 1, self.own_blocks + 1
-        self.lead, self.own_lead = self.lead + difference, self.own_lead + difference
+        self.own_lead += difference
         self._block = {INCUMBENT: Count(), CANDIDATE: Count()}
         return True
 

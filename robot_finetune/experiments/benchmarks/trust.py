@@ -1,0 +1,257 @@
+"""Whether the promotion gate keeps bad versions from the robot, and what that costs.
+
+Three parts: trials of two success rates that are known; whole sessions with the gate and without it; sessions whose
+training is broken on purpose. Every session is one file in --work: a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from robot_finetune.config import load_json, policy_folder
+from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.promotion_log import BEGUN, JUDGED, OFFERED, Fact, VersionId
+from robot_finetune.experiments.benchmarks._adaptation_report import origin, table
+from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
+from robot_finetune.experiments.benchmarks.adaptation import made_by
+from robot_finetune.experiments.evaluate import evaluate
+from robot_finetune.experiments.gated_session import SessionPlan, Spoiling, run_session
+from robot_finetune.files import to_json
+from robot_finetune.learning.promotion.gate import GATED, IMMEDIATE, Gate, PromotionConfig
+from robot_finetune.stats import Proportion
+
+RATE, DIFFERENCES = 0.6, (-0.2, -0.1, 0.0, 0.1, 0.2)
+"""Success of the incumbent in the trials of known rates, and how much better the candidate is."""
+LONGEST = 400
+"""Grasps of such a trial, at most."""
+SPOILED = {
+    "30 % of labels flipped": Spoiling(flipped=0.3),
+    "all labels flipped": Spoiling(flipped=1.0),
+    "learning rate x 100": Spoiling(rate=100.0),
+    "weights not finite": Spoiling(nan=True),
+    "another variation's data": Spoiling(variation="base"),
+}
+SEED, EVALUATION_SEED = 300, 80
+
+
+@dataclass(frozen=True)
+class Job:
+    """One session, or (kind "base") a measurement of the policy that sessions begin with."""
+
+    kind: str
+    variation: str
+    seed: int = 0
+
+    @property
+    def file(self) -> str:
+        """Name of its result."""
+        return f"{self.kind.replace(' ', '-').replace('%', 'percent')}-{self.variation}-{self.seed}.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole benchmark. spoiled: seeds of the broken sessions; each takes the next of the variations."""
+
+    policy: str
+    work: Path
+    variations: tuple[str, ...]
+    seeds: int
+    spoiled: int
+    grasps: int
+    episodes: int
+
+    def jobs(self) -> Iterator[Job]:
+        """Seed by seed, so that a stopped run has whole seeds."""
+        for variation in self.variations:
+            yield Job("base", variation)
+        for seed in range(self.seeds):
+            for variation in self.variations:
+                yield from (Job(mode, variation, seed) for mode in (GATED, IMMEDIATE))
+        for seed in range(self.spoiled):
+            for number, kind in enumerate(SPOILED):
+                yield Job(kind, self.variations[(seed + number) % len(self.variations)], seed)
+
+
+def trials(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """What becomes of `count` trials of each known difference of success rates."""
+    rows = []
+    for difference in DIFFERENCES:
+        rng, ends, lengths = np.random.default_rng(seed), Counter[str](), []
+        for _ in range(count):
+            end, grasps = _trial(difference, rng)
+            ends[end] += 1
+            if end in ("promoted", "rejected"):
+                lengths.append(grasps)
+        rows.append(
+            {
+                "difference": difference,
+                "trials": count,
+                "promoted": ends["promoted"],
+                "rejected": ends["rejected"],
+                "undecided": count - ends["promoted"] - ends["rejected"],
+                "median_grasps": float(np.median(lengths)) if lengths else None,
+            }
+        )
+    return rows
+
+
+def _trial(difference: float, rng: np.random.Generator) -> tuple[str, int]:
+    """How one ended, and after how many grasps: what the test proved, or "undecided"."""
+    gate = Gate(VersionId(0), PromotionConfig(longest=10 * LONGEST))
+    gate.apply(Fact(OFFERED, 1))
+    gate.apply(Fact(BEGUN, explore=True))
+    for grasp in range(1, LONGEST + 1):
+        turn = gate.turn(True)
+        success = bool(rng.random() < RATE + difference * turn.id.version)
+        for decision in gate.apply(Fact(JUDGED, *turn.id, side=turn.side, success=success)):
+            return decision.decision, grasp
+    return "undecided", LONGEST
+
+
+def run(plan: Plan, processes: int) -> list[dict[str, Any]]:
+    """Do all sessions that are missing in the plan's folder, in parallel processes; returns all there are."""
+    jobs, start = list(plan.jobs()), time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
+        for number, job in enumerate(pool.imap_unordered(partial(work, plan), jobs), 1):
+            left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
+            print(f"{number} of {len(jobs)}: {job.kind}, {job.variation}; about {left:.0f} min left", flush=True)
+    return [load_json(plan.work / job.file) for job in jobs]
+
+
+def work(plan: Plan, job: Job) -> Job:
+    """Do a job if its result is missing, in this process alone."""
+    path = plan.work / job.file
+    if path.is_file():
+        return job
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if job.kind == "base":
+        found = {"result": evaluate(plan.policy, job.variation, plan.episodes, EVALUATION_SEED, processes=1)}
+    else:
+        found = _session(plan, job)
+    with atomic_file(path) as stream:
+        stream.write(to_json({"kind": job.kind, "variation": job.variation, "seed": job.seed} | found).encode())
+    return job
+
+
+def _session(plan: Plan, job: Job) -> dict[str, Any]:
+    mode = IMMEDIATE if job.kind == IMMEDIATE else GATED
+    session = SessionPlan(
+        plan.policy,
+        job.variation,
+        plan.grasps,
+        SEED + job.seed,
+        PromotionConfig(mode=mode),
+        spoiling=SPOILED.get(job.kind, Spoiling()),
+    )
+    folder = plan.work / job.file.removesuffix(".json")
+    shutil.rmtree(folder, ignore_errors=True)
+    found = run_session(session, folder, plan.episodes, EVALUATION_SEED)
+    shutil.rmtree(folder)
+    return found
+
+
+def summarise(cells: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Success of what is deployed: by variation and by what was broken; `worse`: sessions whose deployed policy is
+    significantly below the first one (95 % intervals apart)."""
+    cells = list(cells)
+    base = {cell["variation"]: _success(cell) for cell in cells if cell["kind"] == "base"}
+    rows: dict[str, dict[str, Any]] = {}
+    for kind in (GATED, IMMEDIATE, *SPOILED):
+        own = [cell for cell in cells if cell["kind"] == kind]
+        if not own:
+            continue
+        first = min(version for cell in own for version in cell["version"])
+        rows[kind] = {
+            "sessions": len(own),
+            "mean": float(np.mean([_success(cell).rate for cell in own])),
+            "mean_first": float(np.mean([base[cell["variation"]].rate for cell in own])),
+            "worse": sum(base[cell["variation"]].above(_success(cell)) for cell in own),
+            "deployed_later": sum(cell["deployed"] != first for cell in own),
+            "by_variation": {
+                name: str(_pooled(cell for cell in own if cell["variation"] == name))
+                for name in sorted({cell["variation"] for cell in own})
+            },
+        }
+    return {"first": {name: str(found) for name, found in base.items()}, "sessions": rows}
+
+
+def _success(cell: dict[str, Any]) -> Proportion:
+    return Proportion(cell["result"]["successes"], cell["result"]["episodes"])
+
+
+def _pooled(cells: Iterable[dict[str, Any]]) -> Proportion:
+    found = [_success(cell) for cell in cells]
+    return Proportion(sum(one.successes for one in found), sum(one.episodes for one in found))
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """All tables."""
+    names = ("difference", "trials", "promoted", "rejected", "undecided", "median_grasps")
+    title = (
+        f"Trials of known success rates: the incumbent has {100 * RATE:.0f} %; what the test proved in {LONGEST} grasps"
+    )
+    text = table(title, list(names), [[str(row[name]) for name in names] for row in result["trials"]])
+    found, plan = result["sessions"], result["plan"]
+    rows = [
+        [kind, row["sessions"], f"{100 * row['mean_first']:.0f} %", f"{100 * row['mean']:.0f} %", row["worse"],
+         row["deployed_later"]]
+        for kind, row in found["sessions"].items()
+    ]  # fmt: skip
+    title = f"Sessions of {plan['grasps']} exploring grasps; {plan['episodes']} grasps measure what is deployed"
+    head = ["session", "sessions", "first policy", "deployed policy", "significantly worse", "a later version deployed"]
+    text += table(title, head, [[str(value) for value in row] for row in rows])
+    variations = sorted(found["first"])
+    kinds = [kind for kind in (GATED, IMMEDIATE) if kind in found["sessions"]]
+    rows = [
+        [name, found["first"][name], *(found["sessions"][kind]["by_variation"].get(name, "") for kind in kinds)]
+        for name in variations
+    ]
+    text += table("By variation [95 % interval]", ["variation", "first policy", *kinds], rows)
+    return "# Trust\n\n" + text + origin(result["made_by"])
+
+
+@click.command(help=(__doc__ or "").split("\n\n")[0])
+@click.option("--policy", default="", show_default=False, help="Checkpoint folder; empty: the shipped base policy.")
+@click.option("--variations", default=VARIATIONS, help="Names or YAML files, with commas.")
+@click.option("--seeds", type=click.IntRange(0), default=5, help="Repetitions of the sessions.")
+@click.option("--spoiled", type=click.IntRange(0), default=5, help="Repetitions of the broken sessions.")
+@click.option("--grasps", type=click.IntRange(1), default=200, help="Exploring grasps of a session.")
+@click.option("--episodes", type=click.IntRange(1), default=300, help="Grasps of each measurement.")
+@click.option("--trials", "count", type=click.IntRange(0), default=1000, help="Trials of each known difference.")
+@click.option("--quick", is_flag=True, help="One seed of two variations, one broken session each, 100 trials.")
+@click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
+@click.option("--work", type=Path, default=Path("runs/trust"), help="Folder of a run that can go on.")
+@click.option("--out", type=Path, default=Path("benchmarks/results/trust"), help="Of the results.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def command(
+    policy: str, variations: str, seeds: int, spoiled: int, grasps: int, episodes: int, count: int, quick: bool,
+    processes: int, work: Path, out: Path, as_json: bool,
+) -> None:  # fmt: skip
+    names = tuple(variations.split(","))
+    if quick:
+        names, seeds, spoiled, episodes, count = names[:2], 1, 1, min(episodes, 100), min(count, 100)
+        work, out = (path.with_name(f"{path.name}_quick") for path in (work, out))
+    plan = Plan(str(policy_folder(policy)), work, names, seeds, spoiled, grasps, episodes)
+    result = {
+        "made_by": made_by(plan.policy),
+        "plan": {"seeds": seeds, "spoiled": spoiled, "grasps": grasps, "episodes": episodes},
+        "trials": trials(count),
+        "sessions": summarise(run(plan, processes)),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix(".json").write_text(to_json(result, indent=1))
+    out.with_suffix(".md").write_text(markdown(result))
+    print(markdown(result))
+    if as_json:
+        print(to_json(result))

@@ -1,0 +1,158 @@
+"""A fine-tuning session in one process, step by step as the nodes make it: grasp, log, learn, publish, decide.
+
+The parts are those of the nodes (`Trainer`, `SwitchingPolicy`, `Gate`); nothing here decides. `Spoiling` breaks the
+training, which the gate has to find out by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robot_finetune.config import setting
+from robot_finetune.data.episode_log import write_episode
+from robot_finetune.data.layout import EPISODES
+from robot_finetune.data.promotion_log import Decision, Fact
+from robot_finetune.experiments.evaluate import evaluate
+from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
+from robot_finetune.learning.q_policy import QPolicy
+from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
+from robot_finetune.learning.version_switch import SwitchingPolicy, version_id
+from robot_finetune.perception.grasp_success import GraspDetector
+from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
+from robot_finetune.robot.profile import RobotProfile, load_robot
+from robot_finetune.sim.cell import Cell
+from robot_finetune.sim.robot import sim_robot
+from robot_finetune.sim.variations import load_variation
+from robot_finetune.types import Episode
+
+FIRST_SCENE = 40_000_000
+"""Scenes of sessions are none of explorations or evaluations."""
+
+
+@dataclass(frozen=True)
+class Spoiling:
+    """What is wrong with the training."""
+
+    flipped: float = setting(0.0, "part of the episodes whose success the trainer is told the wrong way", low=0, high=1)
+    rate: float = setting(1.0, "factor of the learning rate", low=0.0, high=1e6)
+    nan: bool = setting(False, "whether weights are not finite")
+    variation: str = setting("", "that the trainer's episodes come from instead")
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """A session."""
+
+    policy: str
+    variation: str
+    grasps: int = 200
+    seed: int = 0
+    promotion: PromotionConfig = PromotionConfig()
+    training: TrainerConfig = TrainerConfig()
+    spoiling: Spoiling = Spoiling()
+    robot: str = "sim"
+
+
+class _Bench:
+    """A cell under a variation, and who grasps in it."""
+
+    def __init__(self, plan: SessionPlan, variation: str, policy: SwitchingPolicy, profile: RobotProfile) -> None:
+        network = load_checkpoint(plan.policy).network.config
+        self.variation = load_variation(variation)
+        self._cell = Cell(profile, self.variation)
+        settings = RunnerConfig(network.max_steps, network.image_size, look=False)
+        self._runner = EpisodeRunner(sim_robot(self._cell), profile, policy, GraspDetector(profile), config=settings)
+        self._scene = FIRST_SCENE + plan.seed * 100_000
+
+    def explore(self) -> Episode:
+        """One grasp in a new scene; a discarded one is made again in the next."""
+        while True:
+            self._scene += 1
+            self._cell.reset(self._scene, "held_out", at_start=True)
+            try:
+                return self._runner.run(f"s{self._scene:09d}", self.variation.name, "explore")
+            except EpisodeDiscarded:
+                continue
+
+
+def run_session(plan: SessionPlan, out: Path, episodes: int, evaluation_seed: int = 0) -> dict[str, Any]:
+    """Explore and learn in a new folder, then measure what is deployed over `episodes` grasps.
+
+    Returns {success: bool of each exploring grasp, version: of each, decisions, deployed, versions, folder, result}.
+    """
+    torch.set_num_threads(1)
+    profile, base = load_robot(plan.robot), load_checkpoint(plan.policy)
+    facts: list[Fact | Decision] = []
+    gate = Gate(version_id(base), plan.promotion)
+    policy = SwitchingPolicy(QPolicy(base, profile, seed=plan.seed), gate, facts.append)
+    bench, other = _Bench(plan, plan.variation, policy, profile), None
+    if plan.spoiling.variation:
+        other = _Bench(plan, plan.spoiling.variation, policy, profile)
+    trainer = Trainer(Path(plan.policy), out, profile, _spoiled(plan), plan.seed)
+    rng, folders = np.random.default_rng(plan.seed), {base.version: Path(plan.policy)}
+    made: list[tuple[int, bool]] = []
+    (out / EPISODES).mkdir(parents=True, exist_ok=True)
+    for _ in range(plan.grasps):
+        episode = bench.explore()
+        policy.judged(episode.episode_id, episode.outcome.success)
+        made.append((episode.policy_version, episode.outcome.success))
+        learned = other.explore() if other else episode
+        write_episode(out / EPISODES, _told(learned, plan.spoiling.flipped, rng))
+        trainer.collect()
+        while not trainer.waiting:
+            _offer(policy, trainer.update(), folders, plan.spoiling)
+    _offer(policy, trainer.publish(), folders, plan.spoiling)
+    policy.begin_episode("evaluate")
+    deployed = gate.incumbent.version
+    decisions = [dataclasses.asdict(entry) for entry in facts if isinstance(entry, Decision)]
+    result = evaluate(str(folders[deployed]), plan.variation, episodes, evaluation_seed, plan.robot, processes=1)
+    return {
+        "success": [success for _, success in made],
+        "version": [version for version, _ in made],
+        "decisions": decisions,
+        "deployed": deployed,
+        "versions": len(folders) - 1,
+        "folder": str(folders[deployed]),
+        "result": result,
+    }
+
+
+def _spoiled(plan: SessionPlan) -> TrainerConfig:
+    bellman = plan.training.fine_tune.bellman
+    faster = dataclasses.replace(bellman, learning_rate=bellman.learning_rate * plan.spoiling.rate)
+    return dataclasses.replace(plan.training, fine_tune=dataclasses.replace(plan.training.fine_tune, bellman=faster))
+
+
+def _told(episode: Episode, flipped: float, rng: np.random.Generator) -> Episode:
+    """What the trainer is told of an episode."""
+    if rng.random() >= flipped:
+        return episode
+    return dataclasses.replace(
+        episode, outcome=dataclasses.replace(episode.outcome, success=not episode.outcome.success)
+    )
+
+
+def _offer(
+    policy: SwitchingPolicy, version: PublishedVersion | None, folders: dict[int, Path], spoiling: Spoiling
+) -> None:
+    """Hand a version over as the policy node does: one that cannot be used is passed over."""
+    if version is None:
+        return
+    folders[version.version] = version.folder
+    sha256 = version.sha256
+    if spoiling.nan:
+        made = load_checkpoint(version.folder)
+        with torch.no_grad():
+            next(made.network.parameters()).fill_(torch.nan)
+        sha256 = save_checkpoint(version.folder, made.network, made.version, made.parent, made.meta)
+    try:
+        policy.offer(version.folder, version.version, sha256)
+    except CheckpointError:
+        return

@@ -1,0 +1,96 @@
+"""The report's section about versions on trial: who acted when, how likely the candidate was the better one, and why
+each version was taken or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from robot_finetune.data.promotion_log import JUDGED, Decision, Fact
+from robot_finetune.learning.promotion.sequential import probability_better
+from robot_finetune.report import plots
+from robot_finetune.report.sections import image, scrolling, section, table
+from robot_finetune.types import CANDIDATE, INCUMBENT
+
+WORDS = {
+    "trial": "on trial",
+    "succeeded": "takes over the trial",
+    "promoted": "promoted",
+    "rejected": "rejected",
+    "dismissed": "dismissed",
+    "restored": "acts again",
+    "kept": "goes on",
+}
+DECISIVE = ("promoted", "rejected", "dismissed", "restored")
+
+
+@dataclass
+class Story:
+    """A session as its grasps tell it. versions, success, sides, probability: one each grasp; probability: that the
+    candidate of the running trial is better than the incumbent, NaN without a trial. decisions: with the number of
+    grasps before each."""
+
+    versions: list[int] = field(default_factory=list)
+    success: list[bool] = field(default_factory=list)
+    sides: list[str] = field(default_factory=list)
+    probability: list[float] = field(default_factory=list)
+    decisions: list[tuple[int, Decision]] = field(default_factory=list)
+
+
+def story_of(entries: Sequence[Fact | Decision]) -> Story:
+    """What a promotion log tells."""
+    story, counts = Story(), {INCUMBENT: [0, 0], CANDIDATE: [0, 0]}
+    for entry in entries:
+        if isinstance(entry, Decision):
+            story.decisions.append((len(story.success), entry))
+            if entry.decision in ("trial", *DECISIVE):  # after any other the trial goes on
+                counts = {INCUMBENT: [0, 0], CANDIDATE: [0, 0]}
+        elif entry.fact == JUDGED:
+            if entry.side in counts:
+                counts[entry.side][0] += entry.success
+                counts[entry.side][1] += 1
+            story.versions.append(entry.version)
+            story.success.append(entry.success)
+            story.sides.append(entry.side)
+            better = probability_better(*counts[CANDIDATE], *counts[INCUMBENT])
+            story.probability.append(better if entry.side in counts else float("nan"))
+    return story
+
+
+def trials(entries: Sequence[Fact | Decision]) -> str:
+    """HTML of a figure and a table; "" for a session without decisions."""
+    story = story_of(entries)
+    if not story.decisions or not story.success:
+        return ""
+    told = "; ".join(f"after {grasp} grasps {_phrase(made)}" for grasp, made in story.decisions)
+    figure = scrolling(image(_plot(story), told))
+    note = (
+        "<p class=note>Above: which version made each grasp; full dots are successes. Below: how likely the version on "
+        "trial grasps better than the one it is compared with, by the grasps of both. A new version acts in turns with "
+        "the old one until that is decided.</p>"
+    )
+    rows = [(grasp, _phrase(made), made.reason, *_shares(made)) for grasp, made in story.decisions]
+    names = ("after grasps", "decision", "why", "the version on trial", "the other", "likely better")
+    return section("Versions on trial", figure + note + table(names, rows))
+
+
+def _plot(story: Story) -> bytes:
+    decisive = [
+        (grasp, f"v{made.version} {made.decision}") for grasp, made in story.decisions if made.decision in DECISIVE
+    ]
+    return plots.versions_on_trial(story.versions, story.success, story.sides, story.probability, decisive)
+
+
+def _phrase(made: Decision) -> str:
+    return f"version {made.version} {WORDS.get(made.decision, made.decision)}"
+
+
+def _shares(made: Decision) -> tuple[str, str, str]:
+    """Successes of both sides, and the probability, as text."""
+    evidence = made.evidence
+    if not evidence.get("candidate_grasps"):
+        return "", "", ""
+    sides = [
+        f"{evidence[f'{side}_successes']:.0f} of {evidence[f'{side}_grasps']:.0f}" for side in (CANDIDATE, INCUMBENT)
+    ]
+    return sides[0], sides[1], f"{100 * evidence['probability']:.0f} %"
