@@ -25,6 +25,7 @@ TRAINING = {
     "publish_every": 8,
     "save_every": 2,
     "replay_capacity": 1000,
+    "hold_out": 0.0,
     "fine_tune": {"batch_size": 4},
 }
 VARIATION = "extend_gripper_1cm"

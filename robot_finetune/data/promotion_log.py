@@ -54,6 +54,7 @@ class Fact:
     side: str = setting(NO_TRIAL, "of a trial, that grasped", choices=SIDES)
     success: bool = setting(False, "of the grasp")
     episode_id: str = setting("", "of the grasp")
+    scores: dict[str, float] = setting(dict, "of an offered version, by its trainer")
 
     @property
     def id(self) -> VersionId:

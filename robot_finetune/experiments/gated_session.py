@@ -153,6 +153,6 @@ def _offer(
             next(made.network.parameters()).fill_(torch.nan)
         sha256 = save_checkpoint(version.folder, made.network, made.version, made.parent, made.meta)
     try:
-        policy.offer(version.folder, version.version, sha256)
+        policy.offer(version.folder, version.version, sha256, dataclasses.asdict(version.score))
     except CheckpointError:
         return

@@ -58,7 +58,7 @@ class FineTuner:
     ) -> None:
         checkpoint.network.geometry.set_profile(profile)
         self.config, self.base, self.new = config, base, new
-        self._start = copy.deepcopy(checkpoint.network)
+        self.start = copy.deepcopy(checkpoint.network)
         self.learner = QLearner(checkpoint.network, config.bellman, profile.workspace.max_step_yaw, seed)
         self.rng = np.random.default_rng(seed)
         self._rehearsed = SceneTransfer(base, new, profile, config.transfer)
@@ -85,7 +85,7 @@ class FineTuner:
         """The network to deploy: the averaged weights, as in QT-Opt, drawn back to those of the start by
         `base_weight`."""
         deployed = copy.deepcopy(self.learner.target)
-        for new, start in zip(deployed.state_dict().values(), self._start.state_dict().values(), strict=True):
+        for new, start in zip(deployed.state_dict().values(), self.start.state_dict().values(), strict=True):
             if new.is_floating_point():
                 new.lerp_(start, self.config.base_weight)
         return deployed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.data.version_card import FineTuned
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
+from robot_finetune.learning.offline_score import Closing, OfflineScore, is_held_out, score
 from robot_finetune.robot.profile import RobotProfile
 
+HELD_OUT = 400
+"""The newest grasps that versions are scored on, at most."""
 SMOOTHING = 0.98
 """Weight of the past in the reported loss and mean Q."""
 
@@ -40,6 +44,9 @@ class TrainerConfig:
     replay_capacity: int = setting(
         12_000, "steps of new grasps that are kept; the oldest grasps go first", low=100, high=10_000_000
     )
+    hold_out: float = setting(
+        0.1, "part of the grasps that is not learned from but scores versions before they act", low=0.0, high=0.9
+    )
     fine_tune: FineTuneConfig = setting(FineTuneConfig)
 
 
@@ -54,6 +61,7 @@ class PublishedVersion:
     variation: str
     grasps: int
     updates: int
+    score: OfflineScore = OfflineScore()
 
 
 class Trainer:
@@ -77,6 +85,7 @@ class Trainer:
         self.replay = self._open_replay(out / TRAINER_STATE / "replay", size)
         self._store = EpisodeStore(out / EPISODES)
         self._grasps = 0
+        self._held_out: deque[Closing] = deque(maxlen=HELD_OUT)
         packed = next(
             (path for path in (policy / REPLAY, share_path("models", "base", REPLAY)) if path.is_file()), None
         )
@@ -133,7 +142,10 @@ class Trainer:
                 episode = self._store.read(path)
                 if episode.mode != "explore":
                     continue
-                self.replay.add(episode)
+                if is_held_out(episode.episode_id, self.config.hold_out):
+                    self._held_out.extend(filter(None, [Closing.of(episode)]))
+                else:
+                    self.replay.add(episode)
             except (CorruptEpisode, ReplayError) as error:
                 self.rejected.append(str(error))
                 continue
@@ -161,9 +173,11 @@ class Trainer:
         version, parent = self._next, self._version
         folder = self._out / CHECKPOINTS / f"v{version:04d}"
         meta: dict[str, Any] = {"variation": self._variation, "grasps": self.grasps, "updates": self.updates}
-        sha256 = save_checkpoint(folder, self._tuner.network(), version, parent, meta)
+        network = self._tuner.network()
+        sha256 = save_checkpoint(folder, network, version, parent, meta)
         self._version, self._next, self._published_updates = version, version + 1, self.updates
-        self.newest = PublishedVersion(version, parent, folder, sha256, **meta)
+        scored = score(network, self._tuner.start, self._held_out)
+        self.newest = PublishedVersion(version, parent, folder, sha256, **meta, score=scored)
         return self.newest
 
     def save(self) -> None:

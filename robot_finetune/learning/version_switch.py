@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,8 +59,12 @@ class SwitchingPolicy:
         """Wall time that the last change of version took [ms]."""
         return self._policy.swap_ms
 
-    def offer(self, folder: str | Path, version: int, sha256: str = "") -> bool:
+    def offer(
+        self, folder: str | Path, version: int, sha256: str = "", scores: Mapping[str, float] | None = None
+    ) -> bool:
         """Load, verify and probe an announced version. Returns False if it is not newer than what there is.
+
+        scores: of the version, as its trainer found them.
 
         Versions are newer or older only among those of one trainer, whose folders lie side by side: one from elsewhere
         does not stand in the way of the next. Raises CheckpointError if it must not be used; what acts is untouched.
@@ -76,7 +80,7 @@ class SwitchingPolicy:
         with self._lock:
             self._refuse(offered)
             self._loaded[offered], self._places[offered] = checkpoint, place
-            self.apply(Fact(OFFERED, *offered, path=str(folder)))
+            self.apply(Fact(OFFERED, *offered, path=str(folder), scores=dict(scores or {})))
             self._forget()
         return True
 

@@ -123,7 +123,7 @@ class PolicyNode(ManagedNode):
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
         self._actions = GraspActions(self, self._control, self._start_goal, self._publisher)
         self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._actions, config)
-        self._updates: queue.SimpleQueue[tuple[str, int, str] | None] = queue.SimpleQueue()
+        self._updates: queue.SimpleQueue[tuple[str, int, str, dict[str, float]] | None] = queue.SimpleQueue()
         listen(self, ModelUpdate, "model_update", self._on_update, LATCHED)
         self._offer("start", self._start)
         for name in ("stop", "pause", "emergency_stop", "reset_emergency_stop"):

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import rclpy
@@ -149,6 +149,8 @@ class TrainerNode(ManagedNode):
             variation=version.variation,
             grasps=version.grasps,
             updates=version.updates,
+            score_names=list(asdict(version.score)),
+            score_values=[float(value) for value in asdict(version.score).values()],
         )
         message.header.stamp = self.get_clock().now().to_msg()
         with until_shutdown():

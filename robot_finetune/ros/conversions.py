@@ -171,10 +171,14 @@ def message_to_trajectory(message: JointTrajectoryMsg, joints: Sequence[str]) ->
     return JointTrajectory(times, positions, velocities)
 
 
-def message_to_version(message: ModelUpdate) -> tuple[str, int, str]:
-    """Folder, version and SHA-256 ("" if not told) that a ModelUpdate announces. Raises ValueError."""
+def message_to_version(message: ModelUpdate) -> tuple[str, int, str, dict[str, float]]:
+    """Folder, version, SHA-256 ("" if not told) and scores that a ModelUpdate announces. Raises ValueError."""
     path = plain_text(message.path, "path of a version", 4096)
     sha256 = plain_text(message.sha256, "sha256 of a version", 64)
     if not path.startswith("/"):
         raise ValueError(f"path of a version {shown(path)} is not absolute")
-    return path, int(message.version), sha256
+    names = [plain_text(name, "name of a score") for name in message.score_names]
+    if len(names) > MOST_EVIDENCE or len(names) != len(message.score_values):
+        raise ValueError(f"{len(names)} names and {len(message.score_values)} values of scores: as many are expected")
+    scores = finite(message.score_values, "score", -1e9, 1e9, MOST_EVIDENCE)
+    return path, int(message.version), sha256, dict(zip(names, scores.tolist(), strict=True))

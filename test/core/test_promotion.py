@@ -146,6 +146,15 @@ def test_after_a_rejection_the_next_one_needs_proof():
     assert decision.decision == "kept" and "proof" in decision.reason and gate.incumbent.version == 0
 
 
+def test_a_version_with_a_clearly_worse_offline_score_never_acts():
+    gate = Gate(VersionId(0))
+    scores = {"grasps": 20.0, "log_loss": 2.5, "first": 0.6}
+    (decision,) = gate.apply(Fact(OFFERED, 1, "a", scores={**scores, "worse": 4.2}))
+    assert decision.decision == "rejected" and "2.50" in decision.reason and decision.evidence["worse"] == 4.2
+    assert gate.waiting is None and VersionId(1, "a") in gate.refused
+    assert gate.apply(Fact(OFFERED, 2, "b", scores={**scores, "worse": 1.0})) == [] and gate.waiting.version == 2
+
+
 def test_a_newer_version_waits_for_the_end_of_a_leg_and_replaces_only_the_one_that_waits():
     gate, rng = Gate(VersionId(0), PromotionConfig(leg=20)), np.random.default_rng(0)
     gate.apply(offered(1))

@@ -1,5 +1,6 @@
 """The trainer loses nothing when it is killed: replay, optimiser and version numbers go on from what is on disk."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint,
 from robot_finetune.learning.finetuner import FineTuneConfig
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.offline_score import is_held_out
 from robot_finetune.learning.trainer import Trainer, TrainerConfig
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
@@ -26,6 +28,7 @@ CONFIG = TrainerConfig(
     publish_every=4,
     save_every=2,
     replay_capacity=100,
+    hold_out=0.0,
     fine_tune=FineTuneConfig(batch_size=4),
 )
 
@@ -194,3 +197,19 @@ def test_a_folder_that_is_no_version_is_no_matter(base, out):
     (out / "checkpoints" / "v1\u00b2").mkdir(parents=True)
     trainer = start(base, out)
     assert not trainer.rejected and train(trainer)[0].version == 8
+
+
+def test_grasps_that_are_held_out_are_not_learned_from_and_score_each_version(base, out):
+    config = dataclasses.replace(CONFIG, hold_out=0.4)
+    log(out, range(20))
+    kept = [index for index in range(20) if is_held_out(f"e{index:04d}", 0.4)]
+    trainer = Trainer(base, out, RobotProfile(), config)
+    assert trainer.collect() == 20 and 3 <= len(kept) <= 17
+    assert trainer.replay.episodes == 20 - len(kept)
+    (version, *_) = train(trainer)
+    assert version.score.grasps == len(kept)
+    assert version.score.log_loss != version.score.first and np.isfinite(version.score.worse)
+    again = Trainer(base, out, RobotProfile(), config)
+    log(out, range(20, 24))
+    again.collect()
+    assert again.replay.episodes == sum(not is_held_out(f"e{index:04d}", 0.4) for index in range(24))

@@ -5,6 +5,7 @@ facts give the same decisions, so that a restart replays them. An exploring epis
 by the incumbent, block by block, and learned from either way. Decisions are made by tests that allow for looking after
 every grasp (`sequential`):
 
+* A version whose offline score is clearly worse than that of the first policy never acts.
 * The candidates of a trial were better than the incumbent (e-value 1 / false_promotion), and the present one is not
   behind: it is promoted. They were worse (1 / false_rollback): the candidate is rejected, and what comes after it needs
   proof. A trainer's later versions take the candidate's side after a `leg`, for they are the same policy trained
@@ -69,6 +70,9 @@ class PromotionConfig:
     )
     fewest: int = setting(16, "grasps of a trial below which none is promoted undecided", low=2, high=10_000)
     watch: int = setting(60, "grasps for which a promoted version is watched", low=0, high=100_000)
+    offline_limit: float = setting(
+        3.0, "standard errors by which an offline score may be worse than the first policy's", low=0.0, high=1e9
+    )
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,12 @@ class Gate:
     def _offered(self, fact: Fact) -> list[Decision]:
         if fact.id in self.refused or fact.id in self.history or fact.id == self.candidate:
             return []
+        scores = fact.scores
+        if self.config.mode == GATED and scores.get("worse", 0.0) > self.config.offline_limit:
+            self.refused.add(fact.id)
+            losses = f"log-loss {scores.get('log_loss', 0):.2f}, the first policy's {scores.get('first', 0):.2f}"
+            why = f"its Q-values foretell the outcome of grasps that were held out worse: {losses}"
+            return [Decision("rejected", fact.version, self.incumbent.version, why, dict(scores), self.grasps)]
         self.waiting = fact.id
         return []
 
