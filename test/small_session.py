@@ -87,10 +87,8 @@ def small_session(folder: Path, before: int, grasps: int, after: int) -> list[An
     replay = ReplayBuffer(None, 10)
     replay.add(Episode("base", (step,), GraspOutcome(True)))
     pack(replay, folder / "base" / "replay.bin")
-    parameters = {
-        "/**/trainer": {"ros__parameters": {"poll_period": 0.1, "training": TRAINING}},
-        "/**/policy": {"ros__parameters": {"promotion": {"mode": "immediate"}}},  # too short for a trial
-    }
+    parameters = {"/**/trainer": {"ros__parameters": {"poll_period": 0.1, "training": TRAINING}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters))
     words = ["--policy", folder / "base", "--variation", VARIATION, "--out", folder / "out", "--image-check", 1]
+    words += ["--promotion", "immediate"]  # they are too short for a trial
     return [*words, "--before", before, "--grasps", grasps, "--after", after, "--params-file", folder / "params.yaml"]

@@ -17,6 +17,8 @@ from robot_finetune.files import parse_json, to_json
 from robot_finetune.types import NO_TRIAL, SIDES
 
 PROMOTION_FILE = "promotion.jsonl"
+GATED, IMMEDIATE = "gated", "immediate"
+"""How a new version comes to act: on trial first, or from the next episode on."""
 LARGEST_LINE = 10_000
 """Characters."""
 STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED = (

@@ -32,6 +32,7 @@ PARAMETERS = {
         "out",
         "start_grasping",
         "accept_updates",
+        "promotion.mode",
         "max_episodes",
     ),
 }
@@ -60,6 +61,7 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
         "policy": str(policy),
         "image_size": read_card(policy).image_size,
         "out": str(Path(options.out).expanduser().absolute()),
+        "promotion.mode": options.promotion,
     }
     extra = (_parameter_file(options.params_file),) if options.params_file else ()
     left_out = {name for name, wanted in (("sim_cell", simulated), ("trainer", options.train)) if not wanted}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, setting, share_path
+from robot_finetune.data.promotion_log import GATED, IMMEDIATE
 from robot_finetune.files import parse_yaml
 from robot_finetune.robot.profile import SIMULATED, TEMPLATE, RobotProfile
 
@@ -36,6 +37,9 @@ class BringupOptions:
         True, "whether our nodes configure and activate themselves; false leaves that to a lifecycle manager"
     )
     accept_updates: bool = setting(True, "whether the policy takes new versions from the trainer")
+    promotion: str = setting(
+        GATED, "how a version comes to act: on trial first, or from the next episode on", choices=(GATED, IMMEDIATE)
+    )
     max_episodes: int = setting(0, "episodes after which the policy goes idle; 0: no end", low=0)
     real_time_factor: float = setting(1.0, "speed of the simulated cell; 0: as fast as it can", low=0.0, high=100.0)
     params_file: str = setting("", "ROS parameter file that is read after the package's own")

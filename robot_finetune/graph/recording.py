@@ -18,6 +18,7 @@ TOPICS = (
     "episode_summary",
     "episode_lost",
     "model_update",
+    "promotion",
     "trainer_status",
     "robot_description",
     "tf",

@@ -36,6 +36,7 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
         train=len(phases.learning) < options.grasps or not phases.after,
         start_grasping=False,
         accept_updates=False,
+        promotion=options.promotion,
         real_time_factor=options.real_time_factor,
         params_file=options.params_file,
     )

@@ -19,13 +19,15 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
-from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, TrainerStatus
+from robot_finetune.data.promotion_log import Decision
+from robot_finetune.msg import EpisodeSummary, ModelUpdate, PolicyStatus, Promotion, TrainerStatus
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.checked import finite, plain_text
 from robot_finetune.ros.constants import MODE, STATE, TRAINER_STATE
 from robot_finetune.ros.conversions import check_context, message_to_version
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
+from robot_finetune.ros.promotion_topic import told
 from robot_finetune.session.record import Grasp
 
 KEPT, MOST_GRASPS, MOST_REASONS = 10_000, 200_000, 64
@@ -38,7 +40,8 @@ class Monitor:
     """Follows a running graph; messages are handled in a thread of its own. To be closed.
 
     grasps: by episode id, all that were told of. swap_ms: of each change of the policy's version. losses: update, loss.
-    discards: episodes that the policy discarded, by the reason.
+    discards: episodes that the policy discarded, by the reason. decisions: lines about versions that nobody has read
+    yet.
     """
 
     def __init__(self, domain_id: int, idle: Callable[[], None]) -> None:
@@ -59,12 +62,15 @@ class Monitor:
         self.swap_ms: deque[float] = deque(maxlen=KEPT)
         self.losses: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self.discards: Counter[str] = Counter()
+        self.decisions: deque[str] = deque(maxlen=KEPT)
+        self._decided = ""
         self._told: Counter[str] = Counter()
         self._heard = time.monotonic()
         self._clients: dict[str, Any] = {}
         listen(self.node, PolicyStatus, "policy_status", self._on_policy, LATCHED)
         listen(self.node, TrainerStatus, "trainer_status", self._on_trainer, LATCHED)
         listen(self.node, ModelUpdate, "model_update", self._on_update, LATCHED)
+        listen(self.node, Promotion, "promotion", self._on_promotion, LATCHED)
         listen(self.node, EpisodeSummary, "episode_summary", self._on_summary, EPISODE)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -152,6 +158,13 @@ class Monitor:
     def _on_update(self, message: ModelUpdate) -> None:
         message_to_version(message)
         self.update = message
+
+    def _on_promotion(self, message: Promotion) -> None:
+        decision = plain_text(message.decision, "decision")
+        line = told(Decision(decision, message.decision_version, reason=plain_text(message.reason, "reason", 1000)))
+        if decision and line != self._decided:
+            self._decided = line
+            self.decisions.append(line)
 
     def _on_summary(self, message: EpisodeSummary) -> None:
         check_context(message)

@@ -11,6 +11,7 @@ import yaml
 
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, from_yaml, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.promotion_log import GATED, IMMEDIATE
 
 SESSION_FILE = "session.yaml"
 
@@ -26,6 +27,9 @@ class SessionOptions:
     after: int = setting(100, "grasps that measure the newest policy at the end", low=0, high=10_000)
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)
     policy: str = setting("", "checkpoint folder to start from; empty: the shipped base policy")
+    promotion: str = setting(
+        GATED, "how a version comes to act: on trial first, or from the next episode on", choices=(GATED, IMMEDIATE)
+    )
     real_time_factor: float = setting(0.0, "speed of the simulated cell; 0: as fast as it can", low=0.0, high=100.0)
     image_check: float = setting(10.0, "how long images are timed while the robot rests", unit="s", low=0.0, high=600.0)
     discard_share: float = setting(

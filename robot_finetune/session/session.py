@@ -253,6 +253,8 @@ class Session:
 
     def _tell(self) -> None:
         """Say once what the policy node wants an operator to know."""
+        while self._monitor.decisions:
+            self._progress.say(self._monitor.decisions.popleft())
         policy = self._monitor.policy
         message = policy.message if policy is not None and self._monitor.policy_state != IDLE else ""
         if message and message != self._told:

@@ -21,14 +21,14 @@ import numpy as np
 
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.data.promotion_log import BEGUN, JUDGED, OFFERED, Fact, VersionId
+from robot_finetune.data.promotion_log import BEGUN, GATED, IMMEDIATE, JUDGED, OFFERED, Fact, VersionId
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, table
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.gated_session import SessionPlan, Spoiling, run_session
 from robot_finetune.files import to_json
-from robot_finetune.learning.promotion.gate import GATED, IMMEDIATE, Gate, PromotionConfig
+from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
 from robot_finetune.stats import Proportion
 
 RATE, DIFFERENCES = 0.6, (-0.2, -0.1, 0.0, 0.1, 0.2)

@@ -27,6 +27,8 @@ from robot_finetune.config import setting
 from robot_finetune.data.promotion_log import (
     BEGUN,
     FAILED,
+    GATED,
+    IMMEDIATE,
     JUDGED,
     OFFERED,
     PROMOTE,
@@ -40,7 +42,6 @@ from robot_finetune.learning.promotion.trial import Count, Evidence, Trial, stan
 from robot_finetune.stats import wilson_interval
 from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
 
-GATED, IMMEDIATE = "gated", "immediate"
 LEAST_BLOCKS = 4
 """Of a trial that a version has to take part in before it may be promoted."""
 HISTORY = 10
