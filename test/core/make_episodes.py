@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
+from robot_finetune.types import SIDES, Action, Episode, GraspOutcome, Observation, Step
 
 
 def numbered_episode(number: int, steps: int = 3, success: bool = True, size: int = 2) -> Episode:
@@ -25,10 +25,11 @@ def random_episode(seed: int = 0, steps: int = 4, size: int = 64, stamp: float =
     def step(index: int) -> Step:
         image = rng.integers(0, 256, (size, size, 3), np.uint8)
         opening = float(np.float32(rng.random()))
-        seen = Observation(image, rng.normal(size=4), opening, index, stamp + 0.125 * index)
+        pose = np.array([*rng.normal(size=3), rng.uniform(-np.pi, np.pi)])
+        seen = Observation(image, pose, opening, index, stamp + 0.125 * index)
         asked, commanded = (Action(rng.normal(size=8).astype(np.float32)) for _ in range(2))
         q = float("nan") if index == 0 else float(np.float32(rng.random()))
-        return Step(seen, asked, commanded, q, 7, tuple(rng.normal(size=7)))
+        return Step(seen, asked, commanded, q, 7, tuple(rng.normal(size=7)), SIDES[1 + index % 2])
 
     return Episode(
         f"session-{seed:06d}",

@@ -31,6 +31,7 @@ from robot_finetune.msg import (
     ModelUpdate,
     PolicyStatus,
     PolicyStep,
+    Promotion,
     TrainerStatus,
 )
 from robot_finetune.perception.camera_model import CameraModel
@@ -205,6 +206,7 @@ TOPICS = {
     "episode_summary": Topic(EpisodeSummary, EPISODE, _summary),
     "episode_lost": Topic(EpisodeLost, EPISODE, lambda name: EpisodeLost(episode_id=name, reason="x; y")),
     "model_update": Topic(ModelUpdate, LATCHED, lambda _: ModelUpdate(version=1, path="/x/v0001", sha256="ab" * 32)),
+    "promotion": Topic(Promotion, LATCHED, lambda _: Promotion(state=Promotion.TRIAL, candidate=1, decision="trial")),
     "trainer_status": Topic(TrainerStatus, LATCHED, lambda _: TrainerStatus(state=3, updates=3, loss=0.5)),
     PROFILE.arm_topic: Topic(JointTrajectory, COMMAND, _trajectory),
     PROFILE.gripper_topic: Topic(Float64, COMMAND, lambda _: Float64(data=0.01)),

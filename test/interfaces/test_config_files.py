@@ -25,6 +25,12 @@ def parameters_of(node):
     return getattr(importlib.import_module(f"robot_finetune.nodes.{node}"), NODES[node])
 
 
+def dotted(values, prefix=""):
+    """The names of all values, those in groups with the group's name before them."""
+    for name, value in values.items():
+        yield from dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else (f"{prefix}{name}",)
+
+
 def merged(defaults, given):
     """`defaults` with the values of `given`, group by group."""
     return {
@@ -46,7 +52,7 @@ def test_the_file_says_what_the_defaults_are(node):
 
 def test_the_graph_sets_only_parameters_that_the_nodes_have():
     for spec in node_graph(BringupOptions()):
-        names = {field.name for field in dataclasses.fields(parameters_of(spec.name))}
+        names = set(dotted(to_mapping(parameters_of(spec.name)())))
         of_managed = {field.name for field in dataclasses.fields(ManagedParameters)} if spec.managed else set()
         assert set(spec.parameters) <= names | of_managed | {"use_sim_time"}, spec.name
         assert all(file.is_file() for file in spec.parameter_files)

@@ -25,7 +25,7 @@ from robot_finetune.ros.conversions import (
 )
 from robot_finetune.ros.images import ENCODINGS, compressed_to_rgb, image_to_numpy, image_to_rgb, numpy_to_image
 from robot_finetune.ros.node.stamps import to_seconds, to_stamp
-from robot_finetune.types import Action, GraspOutcome, Observation, Step
+from robot_finetune.types import SIDES, Action, GraspOutcome, Observation, Step
 
 encodings = st.sampled_from(sorted(ENCODINGS))
 sizes = st.integers(1, 9)
@@ -199,9 +199,11 @@ def test_a_stamp_is_recognised_after_any_number_of_conversions(sec, nanosec):
 @given(seeds)
 def test_a_step_keeps_what_the_network_saw_and_what_was_commanded(seed):
     rng = np.random.default_rng(seed)
-    observation = Observation(pixels_of("rgb8", 8, 8, seed), rng.normal(size=4), 0.25, 3, 12.5)
+    pose = np.array([*rng.normal(size=3), rng.uniform(-np.pi, np.pi)])
+    observation = Observation(pixels_of("rgb8", 8, 8, seed), pose, 0.25, 3, 12.5)
     asked, commanded = (Action(rng.uniform(-1, 1, 8).astype(np.float32)) for _ in range(2))
-    step = Step(observation, asked, commanded, 0.5, 7, tuple(rng.normal(size=7).tolist()))
+    side = SIDES[rng.integers(len(SIDES))]
+    step = Step(observation, asked, commanded, 0.5, 7, tuple(rng.normal(size=7).tolist()), side)
     sent = step_to_message(
         step, episode_id="e1", variation="base", mode="explore", frame_id="base_link", decision_ms=4.0
     )
@@ -216,6 +218,7 @@ def test_a_step_keeps_what_the_network_saw_and_what_was_commanded(seed):
     np.testing.assert_array_equal(back.commanded.vector, commanded.vector)
     assert (back.observation.opening, back.observation.step, back.observation.stamp) == (0.25, 3, 12.5)
     assert (back.q, back.policy_version, back.joint_positions) == (0.5, 7, step.joint_positions)
+    assert back.side == side
 
 
 def test_an_outcome_keeps_its_evidence():

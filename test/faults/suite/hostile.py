@@ -21,6 +21,7 @@ SPARED = (
     "image_raw",
     "joint_states",
     "policy_status",
+    "promotion",
     "episode_phase",
 )
 """Not heard in the graph here, or a second voice of a device, whose contradiction rightly stops a grasp; these are
