@@ -144,6 +144,7 @@ def test_after_a_rejection_the_next_one_needs_proof():
     run(gate, lambda version: 0.8, 40, rng)
     (decision,) = gate.apply(Fact(BEGUN, explore=False))
     assert decision.decision == "kept" and "proof" in decision.reason and gate.incumbent.version == 0
+    assert run(gate, lambda version: 0.8, 5, rng, explore=False) == [], "it is said once a measurement"
 
 
 def test_a_version_with_a_clearly_worse_offline_score_never_acts():
@@ -217,6 +218,16 @@ def test_a_candidate_that_cannot_act_is_dropped():
     gate.apply(Fact(BEGUN, explore=True))
     assert words(gate.apply(Fact(FAILED, 1, "hash 1"))) == ["rejected"]
     assert gate.turn(True).id == VersionId(0)
+
+
+def test_what_was_compared_with_an_incumbent_that_cannot_act_is_tried_again():
+    gate = Gate(VersionId(0))
+    gate.apply(offered(1))
+    gate.apply(Fact(PROMOTE))
+    gate.apply(offered(2))
+    gate.apply(Fact(BEGUN, explore=True))
+    gate.apply(Fact(FAILED, 1, "hash 1"))
+    assert gate.incumbent.version == 0 and gate.waiting.version == 2 and gate.candidate is None
 
 
 def test_immediate_mode_promotes_at_the_next_episode():

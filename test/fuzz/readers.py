@@ -19,6 +19,18 @@ from robot_finetune.config import ConfigError, share_path
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode, write_episode
 from robot_finetune.data.folder_lock import FolderBusy, folder_lock
 from robot_finetune.data.layout import CHECKPOINTS
+from robot_finetune.data.promotion_log import (
+    BEGUN,
+    JUDGED,
+    OFFERED,
+    PROMOTION_FILE,
+    STARTED,
+    Decision,
+    Fact,
+    PromotionLog,
+    facts,
+    read_promotion,
+)
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack, unpack
 from robot_finetune.data.replay_storage import ReplayError
@@ -27,6 +39,7 @@ from robot_finetune.files import parse_json
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.promotion.gate import PromotionConfig, restored
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.session.metrics import METRICS_FILE, SessionMetrics, read_metrics, write_metrics
 from robot_finetune.session.options import SESSION_FILE, SessionHead, read_head, write_head
@@ -130,7 +143,29 @@ def _metrics() -> SessionMetrics:
     return SessionMetrics(1, 6.5, 100.0, 50.0, 50, {"hz": 30.0}, [0.1], [(1.0, 0.5)], {"trainer": 1}, ended="complete")
 
 
+def _promotion(folder: Path) -> None:
+    log = PromotionLog(folder)
+    for entry in (
+        Fact(STARTED, 3, "ab", "/models/base"),
+        Fact(OFFERED, 4, "cd", "/x/v0004", scores={"worse": 0.5}),
+        Fact(BEGUN, explore=True),
+        Decision("trial", 4, 3, "acts in turns with version 3", {"better": 1.0}, 7),
+        Fact(JUDGED, 4, "cd", side="candidate", success=True, episode_id="e1"),
+    ):
+        log.add(entry)
+
+
+def _replayed(folder: Path) -> None:
+    """Whatever facts there are, a gate can be made of them."""
+    entries, damaged = read_promotion(folder)
+    if told := facts(entries):
+        restored(told, PromotionConfig()).turn(True)
+    if damaged:
+        raise ConfigError(damaged[0])
+
+
 READERS: dict[str, Reader] = {
+    "promotion log": Reader(PROMOTION_FILE, _promotion, _replayed),
     "robot profile": Reader(
         "robot.yaml",
         _copied("config", "robots", "fr3.yaml", to="robot.yaml"),

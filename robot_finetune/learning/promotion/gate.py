@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from robot_finetune.config import setting
@@ -33,6 +34,7 @@ from robot_finetune.data.promotion_log import (
     OFFERED,
     PROMOTE,
     ROLLBACK,
+    STARTED,
     Decision,
     Fact,
     VersionId,
@@ -99,6 +101,7 @@ class Gate:
         self._predecessor: VersionId | None = None  # the trial's candidate before the present one
         self._predecessor_made = Count()
         self._burnt = False
+        self._looked = 0  # grasps at the last measurement that a trial was interrupted by
         self._watch: EProcess | None = None
         self._watched, self._reference = Count(), 0.0
 
@@ -158,7 +161,8 @@ class Gate:
         if self.config.mode == IMMEDIATE:
             return self._promote(self.waiting, "promotion.mode is immediate") if self.waiting else []
         if not fact.explore:
-            return self._settle("a measurement begins") if self._trial else []
+            fresh, self._looked = self.grasps > self._looked, self.grasps
+            return self._settle("a measurement begins") if self._trial and fresh else []
         if self._trial is None:
             return self._try(self.waiting) if self.waiting else []
         if self.waiting and self._trial.between_blocks and self._trial.own.grasps >= self._leg_of_candidate():
@@ -183,6 +187,7 @@ class Gate:
 
     def _judged(self, fact: Fact) -> list[Decision]:
         self.grasps += 1
+        self._looked += fact.side == NO_TRIAL  # a measurement's own grasp changes nothing about the trial
         decisions: list[Decision] = []
         if fact.side != CANDIDATE and fact.id == self.incumbent:
             decisions = self._look_after(fact.success)
@@ -285,12 +290,17 @@ class Gate:
         return self._promote(version, "promoted by the operator")
 
     def _failed(self, fact: Fact) -> list[Decision]:
-        """A version that cannot act, such as one whose file is gone."""
+        """A version that cannot act, such as one whose file is gone: what was compared with it is tried again."""
         self.refused.add(fact.id)
-        self.history = [self.history[0], *(version for version in self.history[1:] if version != fact.id)]
         if self.waiting == fact.id:
             self.waiting = None
-        return self._end_trial("rejected", "it cannot act") if self.candidate == fact.id else []
+        if self.candidate == fact.id:
+            return self._end_trial("rejected", "it cannot act")
+        if self.incumbent == fact.id and len(self.history) > 1:
+            self.waiting = self.waiting or self.candidate
+            self.candidate = self._trial = self._predecessor = self._watch = None
+        self.history = [self.history[0], *(version for version in self.history[1:] if version != fact.id)]
+        return []
 
     def _end_trial(self, what: str, why: str) -> list[Decision]:
         assert self.candidate is not None
@@ -308,5 +318,7 @@ def restored(facts: Sequence[Fact], config: PromotionConfig) -> Gate:
     """The gate after `facts`, of which the first one is the start of a policy."""
     gate = Gate(facts[0].id, config)
     for fact in facts[1:]:
-        gate.apply(fact)
+        with suppress(NothingToDecide):  # under another configuration than they were recorded with
+            if fact.fact != STARTED:
+                gate.apply(fact)
     return gate
