@@ -24,7 +24,7 @@ class SessionOptions:
     variation: str = setting("transparent_bottles", "state of the cell: a name in config/variations or a YAML file")
     grasps: int = setting(200, "grasps to learn from", low=1, high=100_000)
     before: int = setting(100, "grasps that measure the first policy", low=0, high=10_000)
-    after: int = setting(100, "grasps that measure the newest policy at the end", low=0, high=10_000)
+    after: int = setting(100, "grasps that measure the policy that is promoted at the end", low=0, high=10_000)
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)
     policy: str = setting("", "checkpoint folder to start from; empty: the shipped base policy")
     promotion: str = setting(

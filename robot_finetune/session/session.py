@@ -1,4 +1,4 @@
-"""A fine-tuning session: bring the graph up, measure the first policy, learn while grasping, measure the newest policy.
+"""A fine-tuning session: bring the graph up, measure the first policy, learn while grasping, measure the promoted one.
 
 What is left to do follows from the episodes on disk, so a session that ended anywhere goes on there.
 """
