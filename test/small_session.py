@@ -78,7 +78,7 @@ class SessionProcess:
             self.wait()
 
 
-def small_session(folder: Path, before: int, grasps: int, after: int) -> list[Any]:
+def small_session(folder: Path, before: int, grasps: int, after: int, promotion: str = "immediate") -> list[Any]:
     """Write the policy, its replay and parameters into `folder`; the arguments of a session in folder/out on them."""
     image = np.zeros((64, 64, 3), np.uint8)
     step = Step(Observation(image, np.array([0.6, 0.0, 0.2, 0.0]), 1.0, 0), Action.close(), Action.close())
@@ -90,5 +90,5 @@ def small_session(folder: Path, before: int, grasps: int, after: int) -> list[An
     parameters = {"/**/trainer": {"ros__parameters": {"poll_period": 0.1, "training": TRAINING}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters))
     words = ["--policy", folder / "base", "--variation", VARIATION, "--out", folder / "out", "--image-check", 1]
-    words += ["--promotion", "immediate"]  # they are too short for a trial
+    words += ["--promotion", promotion]
     return [*words, "--before", before, "--grasps", grasps, "--after", after, "--params-file", folder / "params.yaml"]

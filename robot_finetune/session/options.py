@@ -30,6 +30,9 @@ class SessionOptions:
     promotion: str = setting(
         GATED, "how a version comes to act: on trial first, or from the next episode on", choices=(GATED, IMMEDIATE)
     )
+    last_trial: int = setting(
+        40, "grasps at the end of learning that try the trainer's newest version (promotion gated)", low=0, high=10_000
+    )
     real_time_factor: float = setting(0.0, "speed of the simulated cell; 0: as fast as it can", low=0.0, high=100.0)
     image_check: float = setting(10.0, "how long images are timed while the robot rests", unit="s", low=0.0, high=600.0)
     discard_share: float = setting(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robot_finetune.data.disk import no_room
+from robot_finetune.data.promotion_log import GATED
 from robot_finetune.graph.process_runner import NodeDied, ProcessRunner
 from robot_finetune.robot.discards import too_many
 from robot_finetune.robot.interfaces import RobotError
@@ -153,13 +154,24 @@ class Session:
             self._grasp(left, mode=EVALUATE, accept_updates=False)
 
     def _learn(self) -> None:
-        left = self._options.grasps - len(self.phases.learning)
-        if left > 0:
-            self._phase = "finetune"
-            self._grasp(left, mode=EXPLORE, accept_updates=True)
+        for kept_back in dict.fromkeys((self._kept_back, 0)):
+            left = self._options.grasps - len(self.phases.learning) - kept_back
+            if left > 0:
+                self._phase = "finetune"
+                self._grasp(left, mode=EXPLORE, accept_updates=True)
+            if self._trains:
+                self._phase = "last updates"
+                self._catch_up()
         if self._trains:
-            self._phase = "last updates"
-            self._finish_training()
+            self._runner.stop("trainer")
+            self._monitor.forget_trainer()
+
+    @property
+    def _kept_back(self) -> int:
+        """Grasps that are made when the trainer has used up its updates: a trainer that is slower than the robot would
+        else have its best version ready when there is no grasp left to try it with."""
+        gated = self._options.promotion == GATED
+        return min(self._options.last_trial, self._options.grasps // 2) if gated else 0
 
     def _measure_newest_policy(self) -> None:
         """Grasp until enough were made by one version; the first may still be made by the version before."""
@@ -189,8 +201,8 @@ class Session:
                     raise self._failed(f"policy tells nothing for {SILENCE:.0f} s; see {self._logs}/policy.log")
             self._wait(TICK)
 
-    def _finish_training(self) -> None:
-        """Wait until the trainer has used its updates up, take its last version, and end it: what is measured stays."""
+    def _catch_up(self) -> None:
+        """Wait until the trainer has used its updates up, and have it publish what it has."""
         grasps, updates, changed = len(self.phases.learning), -1, time.monotonic()
         while True:
             trainer = self._monitor.trainer
@@ -208,8 +220,6 @@ class Session:
             self._wait(TICK)
         if updates > 0:
             self._take_last_version(updates)
-        self._runner.stop("trainer")
-        self._monitor.forget_trainer()
 
     def _take_last_version(self, updates: int) -> None:
         try:

@@ -8,10 +8,12 @@ import pytest
 from small_session import VARIATION, SessionProcess, small_session
 
 from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.promotion_log import Fact, read_promotion
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.ros.node.qos import EPISODE
 from robot_finetune.session.record import read_record
 from robot_finetune.session.versions import session_versions
+from robot_finetune.types import NO_TRIAL
 
 BEFORE, GRASPS, AFTER = 4, 12, 4
 SUMMARY = {
@@ -84,6 +86,22 @@ def test_a_session_learns_and_survives_its_trainer(session, ros, summaries):
     assert newest.grasps == GRASPS and load_checkpoint(newest.folder).sha256 == newest.sha256
     assert {row["version"] for row in summary["versions"]} >= {grasp.version for grasp in record.phases.all}
     assert "grasps a minute" in process.printed and "images: " in process.printed and "report: " in process.printed
+
+
+def test_the_trainers_newest_version_is_tried_before_the_grasps_are_used_up(session, ros, tmp_path):
+    kept_back = 6
+    words = small_session(tmp_path, BEFORE, GRASPS, AFTER, promotion="gated")
+    process = session(*words, "--last-trial", kept_back)
+    assert process.wait() == 0, process.printed
+    summary = json.loads((process.out / "summary.json").read_text())
+    assert (summary["ended"], summary["grasps"], summary["after"]["episodes"]) == ("complete", GRASPS, AFTER)
+    trial = summary["promotion"][0]
+    assert trial["decision"] == "trial" and trial["grasp"] <= BEFORE + GRASPS - kept_back
+    assert f"version {trial['version']} is on trial: acts in turns with version 5" in process.printed
+    told, _ = read_promotion(process.out)
+    sides = [entry.side for entry in told if isinstance(entry, Fact) and entry.side != NO_TRIAL]
+    assert len(sides) >= kept_back and abs(sides.count("candidate") - sides.count("incumbent")) <= 1
+    assert "Versions on trial" in (process.out / "report.html").read_text()
 
 
 def test_ctrl_c_ends_with_a_report_and_resume_goes_on(session, ros, summaries):
