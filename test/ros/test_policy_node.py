@@ -139,9 +139,10 @@ def test_a_trial_goes_on_where_a_killed_policy_left_it(cell, ros):
     tried = [step for step in cell.steps if step.side]
     assert {step.side for step in tried} == set(sides)
     assert all(step.policy_version == sides[step.side] for step in tried)
-    ros.wait_until(lambda: cell.summaries[-1].episode_id == tried[-1].episode_id, "its file")
-    (logged,) = {step.side for step in read_episode(cell.summaries[-1].path).steps}
-    assert logged == {1: "incumbent", 2: "candidate"}[tried[-1].side]
+    tried_ids = {step.episode_id: step.side for step in tried}
+    (logged, *_) = [summary for summary in cell.summaries if summary.episode_id in tried_ids]
+    (side,) = {step.side for step in read_episode(logged.path).steps}
+    assert side == {1: "incumbent", 2: "candidate"}[tried_ids[logged.episode_id]]
     promoted = ros.call(Trigger, "policy/promote")
     assert promoted.success and "version 1 is promoted" in promoted.message
     assert ros.set_parameter("policy", "mode", "evaluate").successful

@@ -96,11 +96,12 @@ def test_the_trainers_newest_version_is_tried_before_the_grasps_are_used_up(sess
     summary = json.loads((process.out / "summary.json").read_text())
     assert (summary["ended"], summary["grasps"], summary["after"]["episodes"]) == ("complete", GRASPS, AFTER)
     trial = summary["promotion"][0]
-    assert trial["decision"] == "trial" and trial["grasp"] <= BEFORE + GRASPS - kept_back
+    late = 2  # grasps until the policy has read a version
+    assert trial["decision"] == "trial" and trial["grasp"] <= BEFORE + GRASPS - kept_back + late
     assert f"version {trial['version']} is on trial: acts in turns with version 5" in process.printed
     told, _ = read_promotion(process.out)
     sides = [entry.side for entry in told if isinstance(entry, Fact) and entry.side != NO_TRIAL]
-    assert len(sides) >= kept_back and abs(sides.count("candidate") - sides.count("incumbent")) <= 1
+    assert len(sides) >= kept_back - late and abs(sides.count("candidate") - sides.count("incumbent")) <= 1
     assert "Versions on trial" in (process.out / "report.html").read_text()
 
 
