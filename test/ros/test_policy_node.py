@@ -139,10 +139,11 @@ def test_a_trial_goes_on_where_a_killed_policy_left_it(cell, ros):
     tried = [step for step in cell.steps if step.side]
     assert {step.side for step in tried} == set(sides)
     assert all(step.policy_version == sides[step.side] for step in tried)
-    tried_ids = {step.episode_id: step.side for step in tried}
-    (logged, *_) = [summary for summary in cell.summaries if summary.episode_id in tried_ids]
+    told = {step.episode_id: step.side for step in tried}
+    ros.wait_until(lambda: any(summary.episode_id in told for summary in cell.summaries), "a file of the trial")
+    logged = next(summary for summary in cell.summaries if summary.episode_id in told)
     (side,) = {step.side for step in read_episode(logged.path).steps}
-    assert side == {1: "incumbent", 2: "candidate"}[tried_ids[logged.episode_id]]
+    assert side == {1: "incumbent", 2: "candidate"}[told[logged.episode_id]]
     promoted = ros.call(Trigger, "policy/promote")
     assert promoted.success and "version 1 is promoted" in promoted.message
     assert ros.set_parameter("policy", "mode", "evaluate").successful
