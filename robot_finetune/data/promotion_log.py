@@ -32,6 +32,17 @@ STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED = (
 )
 FACTS = (STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED)
 
+PHRASES = {
+    "trial": "is on trial",
+    "succeeded": "takes over the trial",
+    "promoted": "is promoted",
+    "rejected": "is rejected",
+    "dismissed": "is dismissed",
+    "restored": "acts again",
+    "kept": "goes on",
+}
+"""What becomes of a version by a decision about it."""
+
 
 class VersionId(NamedTuple):
     """A version by its number and what it holds: two trainers may give the same number."""
@@ -74,6 +85,11 @@ class Decision:
     reason: str = setting("", "in one line")
     evidence: dict[str, float] = setting(dict, "figures behind it")
     grasp: int = setting(0, "number of grasps that were judged before", low=0)
+
+    @property
+    def phrase(self) -> str:
+        """Which version it is about and what becomes of it."""
+        return f"version {self.version} {PHRASES.get(self.decision, self.decision)}"
 
 
 class PromotionLog:

@@ -141,6 +141,7 @@ class TrainerNode(ManagedNode):
     def _announce(self, version: PublishedVersion | None) -> None:
         if version is None:
             return
+        scores = asdict(version.score)
         message = ModelUpdate(
             version=version.version,
             parent=version.parent,
@@ -149,8 +150,8 @@ class TrainerNode(ManagedNode):
             variation=version.variation,
             grasps=version.grasps,
             updates=version.updates,
-            score_names=list(asdict(version.score)),
-            score_values=[float(value) for value in asdict(version.score).values()],
+            score_names=list(scores),
+            score_values=list(map(float, scores.values())),
         )
         message.header.stamp = self.get_clock().now().to_msg()
         with until_shutdown():

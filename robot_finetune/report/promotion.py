@@ -12,15 +12,6 @@ from robot_finetune.report import plots
 from robot_finetune.report.sections import image, scrolling, section, table
 from robot_finetune.types import CANDIDATE, INCUMBENT
 
-WORDS = {
-    "trial": "on trial",
-    "succeeded": "takes over the trial",
-    "promoted": "promoted",
-    "rejected": "rejected",
-    "dismissed": "dismissed",
-    "restored": "acts again",
-    "kept": "goes on",
-}
 DECISIVE = ("promoted", "rejected", "dismissed", "restored")
 
 
@@ -82,7 +73,7 @@ def _plot(story: Story) -> bytes:
 
 
 def _phrase(made: Decision) -> str:
-    return f"version {made.version} {WORDS.get(made.decision, made.decision)}"
+    return made.phrase.replace(" is ", " ", 1)
 
 
 def _shares(made: Decision) -> tuple[str, str, str]:

@@ -75,10 +75,12 @@ def learning(record: SessionRecord) -> str:
     grasps = record.phases.learning
     if not grasps:
         return ""
-    curve = plots.success_over_grasps([grasp.success for grasp in grasps], [grasp.version for grasp in grasps])
+    promoted = record.promoted
+    versions = [promoted.get(grasp.episode_id, grasp.version) for grasp in grasps]
+    curve = plots.success_over_grasps([grasp.success for grasp in grasps], versions)
     body = scrolling(image(curve, f"success over {len(grasps)} grasps: {success(grasps)} in all"))
     body += (
-        "<p class=note>Each dashed line is a swap to a newer version, between two grasps. Ticks above: successes.</p>"
+        "<p class=note>Each dashed line is the promotion of a version, between two grasps. Ticks above: successes.</p>"
     )
     losses = record.metrics.losses
     if len(losses) > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from rclpy.node import Node
 
 from robot_finetune.data.promotion_log import Decision
@@ -15,7 +17,6 @@ from robot_finetune.ros.node.stamps import to_stamp
 
 LARGEST = 1e30
 """E-value that is told; a float32 holds 3e38."""
-PHRASES = {"trial": "is on trial", "succeeded": "goes on with the trial", "restored": "acts again"}
 
 
 class PromotionPublisher:
@@ -31,19 +32,13 @@ class PromotionPublisher:
     def publish(self) -> None:
         """The state as it is now."""
         gate, decided = self._policy.gate, self._policy.decided or Decision()
-        evidence = gate.evidence
+        evidence = {name: min(value, LARGEST) for name, value in asdict(gate.evidence).items()}
         message = Promotion(
             state=GATE_STATE.number(gate.state),
             incumbent=gate.incumbent.version,
             candidate=gate.candidate.version if gate.candidate else 0,
             waiting=gate.waiting.version if gate.waiting else 0,
-            incumbent_grasps=evidence.incumbent_grasps,
-            incumbent_successes=evidence.incumbent_successes,
-            candidate_grasps=evidence.candidate_grasps,
-            candidate_successes=evidence.candidate_successes,
-            better=min(evidence.better, LARGEST),
-            worse=min(evidence.worse, LARGEST),
-            probability=evidence.probability,
+            **evidence,
             decision=decided.decision,
             decision_version=decided.version,
             reason=decided.reason,
@@ -59,5 +54,4 @@ class PromotionPublisher:
 
 def told(decision: Decision) -> str:
     """A decision in one line."""
-    phrase = PHRASES.get(decision.decision, f"is {decision.decision}")
-    return f"version {decision.version} {phrase}: {decision.reason}"
+    return f"{decision.phrase}: {decision.reason}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.layout import EPISODES
-from robot_finetune.data.promotion_log import Decision, Fact, read_promotion
+from robot_finetune.data.promotion_log import JUDGED, STARTED, Decision, Fact, read_promotion
 from robot_finetune.data.version_card import VersionCard
 from robot_finetune.session.metrics import SessionMetrics, read_metrics
 from robot_finetune.session.options import SessionHead, read_head
@@ -111,6 +111,19 @@ class SessionRecord:
     versions: tuple[VersionCard, ...]
     promotion: tuple[Fact | Decision, ...] = ()
     corrupt: tuple[str, ...] = ()
+
+    @property
+    def promoted(self) -> dict[str, int]:
+        """The version that was promoted when a grasp was made, by its episode id: in a trial another one may act."""
+        found, incumbent = {}, None
+        for entry in self.promotion:
+            if isinstance(entry, Decision):
+                incumbent = entry.incumbent
+            elif entry.fact == STARTED:
+                incumbent = entry.version
+            elif entry.fact == JUDGED:
+                found[entry.episode_id] = entry.version if incumbent is None else incumbent
+        return found
 
 
 def read_grasps(folder: Path) -> tuple[list[Grasp], list[str]]:

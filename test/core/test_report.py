@@ -10,6 +10,7 @@ from session_folder import BASE, write_grasp, write_head_of, write_promotion, wr
 
 from robot_finetune import cli
 from robot_finetune.data.promotion_log import read_promotion
+from robot_finetune.report import plots
 from robot_finetune.report.page import write_report
 from robot_finetune.report.promotion import story_of
 
@@ -181,3 +182,17 @@ def test_the_counts_of_a_trial_go_on_beyond_a_version_that_takes_over_and_begin_
     assert begun == 30 and np.isnan(story.probability[:begun]).all() and np.isfinite(story.probability[begun:]).all()
     evidence = story.decisions[1][1].evidence
     assert story.probability[taken_over - 1] == pytest.approx(evidence["probability"])
+
+
+def test_turns_of_a_trial_are_no_swaps_in_the_plot_of_success(tmp_path, monkeypatch):
+    folder = write_session(tmp_path, before=(0, 0), learning=0, after=(0, 0))
+    for number in range(120):
+        write_grasp(folder, number, version=BASE + number % 2)
+    decisions = write_promotion(folder, rates=(0.3, 0.9, 0.9))
+    drawn = []
+    monkeypatch.setattr(plots, "success_over_grasps", lambda _, versions: drawn.extend(versions) or b"")
+    write_report(folder)
+    promoted = [made.grasp for made in decisions if made.decision == "promoted"]
+    assert [number for number in range(1, 120) if drawn[number] != drawn[number - 1]] == [
+        grasp for grasp in promoted if grasp < 120
+    ]

@@ -7,7 +7,6 @@ variations in the folder unseen, on which nothing was tuned. Each kind has a fol
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import platform
 import subprocess
@@ -21,12 +20,12 @@ from typing import Any
 import click
 import torch
 
-from robot_finetune.config import SHARE, ConfigError, load_json, policy_folder, to_mapping
-from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.config import SHARE, load_json, policy_folder, to_mapping
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_oldest
 from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
 from robot_finetune.experiments.benchmarks._adaptation_report import write_report
+from robot_finetune.experiments.benchmarks._jobs import claim, work_off, write_text
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.lineage import ORDER, lineage
 from robot_finetune.files import to_json
@@ -96,24 +95,10 @@ def run(plan: Plan, processes: int) -> dict[str, Any]:
 
     Raises ConfigError if the folder holds results of another policy or other settings.
     """
-    _claim(plan)
-    jobs, start = list(plan.jobs()), time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for number, job in enumerate(pool.imap_unordered(partial(work, plan), jobs), 1):
-            left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
-            line = f"{number} of {len(jobs)}: {job.kind} {job.variation}, seed {job.seed}; about {left:.0f} min left"
-            print(line, flush=True)
-    return collect(plan)
-
-
-def _claim(plan: Plan) -> None:
     mine = {"policy": load_checkpoint(plan.policy).sha256, "config": to_mapping(plan.config), "episodes": plan.episodes}
-    text, path = to_json(mine | {"seeds": [plan.seed, plan.evaluation_seed]}, indent=1), plan.work / "plan.json"
-    if path.is_file() and path.read_text() != text:
-        raise ConfigError(f"{plan.work}: holds results of another policy or other settings; remove it or give --work")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as stream:
-        stream.write(text.encode())
+    claim(plan.work, mine | {"seeds": [plan.seed, plan.evaluation_seed]})
+    work_off(partial(work, plan), list(plan.jobs()), processes)
+    return collect(plan)
 
 
 def work(plan: Plan, job: Job) -> Job:
@@ -185,10 +170,7 @@ def _evaluate(plan: Plan, policy: str, variation: str) -> dict[str, Any]:
 
 
 def _keep(plan: Plan, job: Job, grasps: int, result: dict[str, Any]) -> None:
-    path = plan.path(job, grasps)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as stream:
-        stream.write(to_json(asdict(job) | {"variation": job.name, "grasps": grasps} | result).encode())
+    write_text(plan.path(job, grasps), to_json(asdict(job) | {"variation": job.name, "grasps": grasps} | result))
 
 
 def collect(plan: Plan) -> dict[str, Any]:

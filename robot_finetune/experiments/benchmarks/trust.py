@@ -6,12 +6,10 @@ training is broken on purpose. Every session is one file in --work: a run that w
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,15 @@ import click
 import numpy as np
 
 from robot_finetune.config import load_json, policy_folder
-from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.promotion_log import BEGUN, GATED, IMMEDIATE, JUDGED, OFFERED, Fact, VersionId
-from robot_finetune.experiments.benchmarks._adaptation_report import origin, table
+from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
+from robot_finetune.experiments.benchmarks._jobs import claim, work_off, write_text
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.gated_session import SessionPlan, Spoiling, run_session
 from robot_finetune.files import to_json
+from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
 from robot_finetune.stats import Proportion
 
@@ -120,12 +119,16 @@ def _trial(difference: float, rng: np.random.Generator) -> tuple[str, int]:
 
 
 def run(plan: Plan, processes: int) -> list[dict[str, Any]]:
-    """Do all sessions that are missing in the plan's folder, in parallel processes; returns all there are."""
-    jobs, start = list(plan.jobs()), time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
-        for number, job in enumerate(pool.imap_unordered(partial(work, plan), jobs), 1):
-            left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
-            print(f"{number} of {len(jobs)}: {job.kind}, {job.variation}; about {left:.0f} min left", flush=True)
+    """Do all sessions that are missing in the plan's folder, in parallel processes; returns all there are.
+
+    Raises ConfigError if the folder holds results of another policy or other settings.
+    """
+    jobs = list(plan.jobs())
+    claim(
+        plan.work,
+        {"policy": load_checkpoint(plan.policy).sha256, "grasps": plan.grasps, "episodes": plan.episodes},
+    )
+    work_off(partial(work, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
     return [load_json(plan.work / job.file) for job in jobs]
 
 
@@ -134,13 +137,11 @@ def work(plan: Plan, job: Job) -> Job:
     path = plan.work / job.file
     if path.is_file():
         return job
-    path.parent.mkdir(parents=True, exist_ok=True)
     if job.kind == "base":
         found = {"result": evaluate(plan.policy, job.variation, plan.episodes, EVALUATION_SEED, processes=1)}
     else:
         found = _session(plan, job)
-    with atomic_file(path) as stream:
-        stream.write(to_json({"kind": job.kind, "variation": job.variation, "seed": job.seed} | found).encode())
+    write_text(path, to_json(asdict(job) | found))
     return job
 
 
@@ -179,20 +180,15 @@ def summarise(cells: Iterable[dict[str, Any]]) -> dict[str, Any]:
             "worse": sum(base[cell["variation"]].above(_success(cell)) for cell in own),
             "deployed_later": sum(cell["deployed"] != first for cell in own),
             "by_variation": {
-                name: str(_pooled(cell for cell in own if cell["variation"] == name))
+                name: str(_success(*(cell for cell in own if cell["variation"] == name)))
                 for name in sorted({cell["variation"] for cell in own})
             },
         }
     return {"first": {name: str(found) for name, found in base.items()}, "sessions": rows}
 
 
-def _success(cell: dict[str, Any]) -> Proportion:
-    return Proportion(cell["result"]["successes"], cell["result"]["episodes"])
-
-
-def _pooled(cells: Iterable[dict[str, Any]]) -> Proportion:
-    found = [_success(cell) for cell in cells]
-    return Proportion(sum(one.successes for one in found), sum(one.episodes for one in found))
+def _success(*cells: dict[str, Any]) -> Proportion:
+    return pooled(cells, "result")
 
 
 def markdown(result: dict[str, Any]) -> str:

@@ -1,0 +1,53 @@
+"""Benchmarks of many jobs in parallel processes, each with a result of its own, that go on where they were stopped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from robot_finetune.config import ConfigError
+from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.files import to_json
+
+
+class Job(Protocol):
+    """What a line of progress tells of a job."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def variation(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+
+
+J = TypeVar("J", bound=Job)
+
+
+def claim(work: Path, made_with: Mapping[str, Any]) -> None:
+    """Begin a folder of results, or go on with one. Raises ConfigError if it holds results of something else."""
+    text, path = to_json(made_with, indent=1), work / "plan.json"
+    if path.is_file() and path.read_text() != text:
+        raise ConfigError(f"{work}: holds results of another policy or other settings; remove it or give --work")
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as stream:
+        stream.write(text.encode())
+
+
+def work_off(work: Callable[[J], J], jobs: Sequence[J], processes: int, jobs_a_process: int | None = None) -> None:
+    """Do all jobs, and say how far it is. jobs_a_process: after which a process is replaced; None: never."""
+    start = time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=jobs_a_process) as pool:
+        done: Iterator[J] = pool.imap_unordered(work, jobs)
+        for number, job in enumerate(done, 1):
+            left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
+            line = f"{number} of {len(jobs)}: {job.kind} {job.variation}, seed {job.seed}; about {left:.0f} min left"
+            print(line, flush=True)
