@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class NodeProcess:
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._log = log
+        environment = {**environment, "PYTHONFAULTHANDLER": "1"}  # it prints where it stands when it is aborted
         with log.open("w") as output:
             self._process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
@@ -62,8 +63,11 @@ class NodeProcess:
                 print(f"process ended with {code}; it printed:\n{self.output}")
             return code
         except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10.0)
             self.kill()
-            pytest.fail(f"process did not end; it printed:\n{self.output}")
+            pytest.fail(f"process did not end; it printed, and stood at:\n{self.output}")
 
 
 class TestNode:
