@@ -17,7 +17,11 @@ ACTION_SIZE = 8
 TRANSLATION = slice(0, 3)
 ROTATION = slice(3, 5)
 OPEN, CLOSE, TERMINATE = 5, 6, 7
-MODES = ("explore", "evaluate", "scripted")
+EXPLORE, EVALUATE, SCRIPTED = "explore", "evaluate", "scripted"
+MODES = (EXPLORE, EVALUATE, SCRIPTED)
+"""What an episode is for; see `Episode`."""
+LEARNING = (EXPLORE, SCRIPTED)
+"""Modes whose episodes may be learned from."""
 NO_TRIAL, INCUMBENT, CANDIDATE = "no_trial", "incumbent", "candidate"
 SIDES = (NO_TRIAL, INCUMBENT, CANDIDATE)
 """Of the trial of a version, which a decision was made for."""
@@ -140,7 +144,8 @@ class GraspOutcome:
 class Episode:
     """One grasp attempt, from the first observation to its judgement.
 
-    mode: "explore" (may be learned from), "evaluate" (measures a policy, never trained on) or "scripted".
+    mode: "explore" (may be learned from), "scripted" (likewise, of a policy without a network) or "evaluate" (measures
+    a policy, never trained on).
     end_reason: closed, terminated, step_limit, blocked, or another reason that a motion gave.
     """
 

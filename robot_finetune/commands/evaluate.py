@@ -13,9 +13,9 @@ from robot_finetune.files import to_json
 Examples:
   robot-finetune evaluate --variation harsh_lighting
   robot-finetune evaluate --policy out/checkpoint --episodes 100 --seed 3 --json
-  robot-finetune evaluate --policy scripted --variation my_cell.yaml"""
+  robot-finetune evaluate --policy teacher --variation my_cell.yaml"""
 )
-@options.policy(", or scripted")
+@options.policy(", scripted, or teacher (knows the objects)")
 @options.variation
 @options.robot
 @options.episodes
@@ -25,9 +25,9 @@ Examples:
 def command(policy: str, variation: str, robot: str, episodes: int, seed: int, processes: int, as_json: bool) -> None:
     """Success of a policy in the simulated cell."""
     from robot_finetune.config import policy_folder
-    from robot_finetune.experiments.evaluate import SCRIPTED, evaluate, percent
+    from robot_finetune.experiments.evaluate import WITHOUT_CHECKPOINT, evaluate, percent
 
-    chosen = policy if policy == SCRIPTED else str(policy_folder(policy))
+    chosen = policy if policy in WITHOUT_CHECKPOINT else str(policy_folder(policy))
     result = evaluate(chosen, variation, episodes, seed, robot, processes)
     print(f"{result['variation']}: {result['successes']} of {result['episodes']} grasps succeeded, {percent(result)}")
     if as_json:

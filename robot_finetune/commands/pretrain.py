@@ -13,23 +13,42 @@ from robot_finetune.commands import options
     epilog="""\b
 Examples:
   robot-finetune pretrain --config config/pretrain.yaml --out runs/base
+  robot-finetune pretrain --episodes sessions/a --episodes sessions/b --robot my_arm.yaml --out runs/mine
   robot-finetune evaluate --policy runs/base/best"""
 )
 @click.option("--out", type=options.FOLDER, required=True, help="Folder of the run; one that was stopped goes on.")
-@click.option("--config", type=options.FILE, help="YAML of PretrainConfig; see config/pretrain.yaml.")
+@click.option("--config", type=options.FILE, help="YAML of PretrainConfig (with --episodes: OfflineConfig).")
+@click.option(
+    "--episodes", type=options.FOLDER, multiple=True, help="Learn from the episodes of this session; may be repeated."
+)
+@click.option(
+    "--policy", type=options.FOLDER, help="With --episodes: checkpoint folder to start from, not from nothing."
+)
 @options.robot
 @options.seed
 @options.processes
 @click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
-def command(out: Path, config: Path | None, robot: str, seed: int, processes: int, threads: int) -> None:
-    """A base policy from nothing: scripted episodes first, then rounds of collecting and learning."""
+def command(
+    out: Path, config: Path | None, episodes: tuple[Path, ...], policy: Path | None, robot: str, seed: int,
+    processes: int, threads: int,
+) -> None:  # fmt: skip
+    """A base policy: from nothing in the simulated cell, where a teacher's episodes are followed by rounds of
+    collecting and learning, or from episodes that robots have logged."""
     from dataclasses import replace
 
     import torch
 
     from robot_finetune.config import from_yaml
+    from robot_finetune.experiments.offline import OfflineConfig, OfflineTraining
     from robot_finetune.experiments.pretrain import PretrainConfig, Pretraining
+    from robot_finetune.robot.profile import load_robot
 
+    if policy and not episodes:
+        raise click.UsageError("--policy is for --episodes: give the folders of sessions to learn from.")
     torch.set_num_threads(threads)
+    if episodes:
+        recipe = from_yaml(OfflineConfig, config) if config else OfflineConfig()
+        OfflineTraining(episodes, out, load_robot(robot), recipe, policy, seed).run()
+        return
     settings = from_yaml(PretrainConfig, config) if config else PretrainConfig()
     Pretraining(replace(settings, seed=seed), out, robot, processes).run()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from robot_finetune.experiments.rollouts import RolloutConfig, Workers, rollouts
+from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.stats import wilson_interval
+from robot_finetune.types import SCRIPTED
 
-SCRIPTED = "scripted"  # a policy without a checkpoint
+WITHOUT_CHECKPOINT = (SCRIPTED, TEACHER)
 EVALUATION_SEED = 1_000_000  # first scene of evaluations; explorations start elsewhere
 
 
@@ -23,12 +24,12 @@ def evaluate(
     processes: int = 2,
     workers: Workers | None = None,
 ) -> dict[str, Any]:
-    """Success of a checkpoint folder (or "scripted") over `episodes` new scenes with held-out objects.
+    """Success of a checkpoint folder (or "scripted", or "teacher") over `episodes` new scenes with held-out objects.
 
     workers: do it, instead of new processes. Returns {policy_version, variation, episodes, successes, success_rate,
     ci95}. Raises CheckpointError, ConfigError.
     """
-    version = load_checkpoint(policy).version if policy != SCRIPTED else 0
+    version = 0 if policy in WITHOUT_CHECKPOINT else load_checkpoint(policy).version
     name = load_variation(variation).name
     config = RolloutConfig(policy, variation, robot, noise=0.0)
     first = EVALUATION_SEED * (seed + 1)

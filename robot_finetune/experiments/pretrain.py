@@ -21,7 +21,7 @@ from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack
 from robot_finetune.experiments.evaluate import evaluate
-from robot_finetune.experiments.rollouts import RolloutConfig, Workers
+from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers
 from robot_finetune.experiments.training_log import TrainingLog
 from robot_finetune.files import parse_json, to_json
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
@@ -29,7 +29,7 @@ from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.types import Episode
+from robot_finetune.types import SCRIPTED, Episode
 
 TRAINING_SEED = 10_000_000  # first scene of collections
 VALIDATION_SEED = 98  # of the evaluations that choose the best version; reported figures use others
@@ -114,7 +114,7 @@ class Pretraining:
     def _collect_scripted(self, workers: Workers) -> None:
         config, first = self.config, TRAINING_SEED * (self.config.seed + 1)
         source = RolloutConfig(
-            "scripted", "base", self.robot, "scripted", "training", randomise=config.randomise, network=config.network
+            TEACHER, "base", self.robot, SCRIPTED, "training", randomise=config.randomise, network=config.network
         )
         for episode in workers.start(source, range(first, first + config.scripted)):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already

@@ -16,15 +16,18 @@ from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.perception.grasp_success import GraspDetector
+from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.randomisation import randomise
 from robot_finetune.sim.robot import sim_robot
-from robot_finetune.sim.scripted_policy import ScriptedPolicy
+from robot_finetune.sim.teacher_policy import TeacherPolicy
 from robot_finetune.sim.variations import load_variation
-from robot_finetune.types import Episode
+from robot_finetune.types import MODES, SCRIPTED, Episode
 
+TEACHER = "teacher"
+"""The policy that knows where the objects are."""
 SCENES_A_DAY = 25
 """Episodes with the same scene randomisation: rebuilding the cell costs as much as many grasps."""
 
@@ -33,16 +36,16 @@ SCENES_A_DAY = 25
 class RolloutConfig:
     """What to roll out, and where."""
 
-    policy: str = setting("scripted", "checkpoint folder, or scripted")
+    policy: str = setting(TEACHER, "checkpoint folder, scripted, or teacher, which knows where the objects are")
     variation: str = setting("base", "name or path of the variation")
     robot: str = setting("sim", "name or path of the robot profile")
-    mode: str = setting("evaluate", "explore, evaluate or scripted", choices=("explore", "evaluate", "scripted"))
+    mode: str = setting("evaluate", "explore, evaluate or scripted", choices=MODES)
     family: str = setting("held_out", "objects", choices=("training", "held_out"))
-    noise: float = setting(1.0, "of the scripted policy: 0 is a good grasp, 1 a weak one", low=0.0, high=2.0)
+    noise: float = setting(1.0, "of the teacher: 0 is a good grasp, 1 a weak one", low=0.0, high=2.0)
     randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
     floors: bool = setting(False, "the scene randomisation varies the floor's pattern as well")
     look: bool = setting(False, "judge by images as well as by the gripper (slower)")
-    network: NetworkConfig = setting(NetworkConfig, "that scripted episodes are for; a checkpoint has its own")
+    network: NetworkConfig = setting(NetworkConfig, "that episodes without a checkpoint are for; it has its own")
 
 
 class Workers:
@@ -94,14 +97,17 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
 
 
 @lru_cache(maxsize=1)
-def _bench(config: RolloutConfig) -> tuple[Cell, ScriptedPolicy | QPolicy, EpisodeRunner]:
+def _bench(config: RolloutConfig) -> tuple[Cell, TeacherPolicy | ScriptedPolicy | QPolicy, EpisodeRunner]:
     """The cell, the policy and the runner of this process."""
     torch.set_num_threads(1)
     profile = load_robot(config.robot)
     cell = Cell(profile, load_variation(config.variation))
-    policy: ScriptedPolicy | QPolicy
-    if config.policy == "scripted":
-        policy, network = ScriptedPolicy(cell, config.noise, np.random.default_rng()), config.network
+    policy: TeacherPolicy | ScriptedPolicy | QPolicy
+    network = config.network
+    if config.policy == TEACHER:
+        policy = TeacherPolicy(cell, config.noise, np.random.default_rng())
+    elif config.policy == SCRIPTED:
+        policy = ScriptedPolicy(profile)
     else:
         policy = QPolicy(load_checkpoint(config.policy), profile)
         network = policy.checkpoint.network.config

@@ -10,20 +10,28 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
 from robot_finetune.learning.promotion.gate import Gate, PromotionConfig, restored
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.learning.version_switch import SwitchingPolicy, version_id
+from robot_finetune.robot.interfaces import Policy
 
 
 def resumed_policy(
-    policy: QPolicy, folder: Path, out: Path | None, config: PromotionConfig, complain: Callable[[str], None]
+    policy: QPolicy,
+    folder: Path,
+    out: Path | None,
+    config: PromotionConfig,
+    complain: Callable[[str], None],
+    scripted: Policy | None = None,
 ) -> SwitchingPolicy:
     """The policy of checkpoint `folder` with the gate that `out`/promotion.jsonl tells of. Without `out`, or if that is
     about another first version, the gate is a new one.
+
+    scripted: acts in episodes of mode "scripted".
 
     complain: takes one line for each thing that is passed over, and for each that cannot be written: then a restart
     will not know of it, and the robot works on. Raises OSError if `out` cannot be read or made.
     """
     first = version_id(policy.checkpoint)
     if out is None:
-        return SwitchingPolicy(policy, Gate(first, config))
+        return SwitchingPolicy(policy, Gate(first, config), scripted=scripted)
     log = PromotionLog(out)
 
     def record(entry: Fact | Decision) -> None:
@@ -38,9 +46,9 @@ def resumed_policy(
     told = facts(entries)
     if not told or told[0].id != first:
         record(Fact(STARTED, *first, path=str(folder)))
-        return SwitchingPolicy(policy, Gate(first, config), record)
+        return SwitchingPolicy(policy, Gate(first, config), record, scripted=scripted)
     gate = restored(told, config)
-    switching = SwitchingPolicy(policy, gate, record)
+    switching = SwitchingPolicy(policy, gate, record, scripted=scripted)
     folders = {fact.id: Path(fact.path) for fact in told if fact.path}
     for known in gate.kept - {first}:
         try:

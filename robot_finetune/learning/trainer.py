@@ -26,6 +26,7 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint,
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.offline_score import Closing, OfflineScore, is_held_out, score
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.types import LEARNING
 
 HELD_OUT = 400
 """The newest grasps that versions are scored on, at most."""
@@ -65,7 +66,7 @@ class PublishedVersion:
 
 
 class Trainer:
-    """Fine-tunes the policy in `policy` on the episodes of mode "explore" in `out`/episodes; one thread uses it.
+    """Fine-tunes the policy in `policy` on the episodes that may be learned from in `out`/episodes; one thread uses it.
 
     The base replay is the policy's own, or the shipped one. Raises CheckpointError if the policy cannot be used.
     """
@@ -140,7 +141,7 @@ class Trainer:
         for path in self._store.poll():
             try:
                 episode = self._store.read(path)
-                if episode.mode != "explore":
+                if episode.mode not in LEARNING:
                     continue
                 if is_held_out(episode.episode_id, self.config.hold_out):
                     self._held_out.extend(filter(None, [Closing.of(episode)]))

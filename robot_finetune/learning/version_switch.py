@@ -13,7 +13,8 @@ from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load
 from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, Turn
 from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.robot.interfaces import Decision as ActionDecision
-from robot_finetune.types import Observation
+from robot_finetune.robot.interfaces import Policy
+from robot_finetune.types import SCRIPTED, Observation
 
 
 def version_id(checkpoint: Checkpoint) -> VersionId:
@@ -34,9 +35,10 @@ class SwitchingPolicy:
         gate: Gate | None = None,
         record: Callable[[Fact | Decision], None] = lambda entry: None,
         accept_updates: bool = True,
+        scripted: Policy | None = None,
     ) -> None:
         """gate: as it was left; by default a new one that begins with the policy's version. record: takes what the
-        gate was told and what it decided, in order."""
+        gate was told and what it decided, in order. scripted: acts in episodes of mode "scripted"."""
         self.accept_updates = accept_updates
         self.decision_ms = 0.0
         self.gate = gate or Gate(version_id(policy.checkpoint))
@@ -44,7 +46,8 @@ class SwitchingPolicy:
         self.decided: Decision | None = None
         """The gate's last decision."""
         self.on_decision: Callable[[Decision], None] = lambda decision: None
-        self._policy, self._record = policy, record
+        self._policy, self._scripted, self._record = policy, scripted, record
+        self._acting: Policy = policy
         self._lock = threading.RLock()
         self._loaded = {version_id(policy.checkpoint): policy.checkpoint}
         self._places: dict[VersionId, Path] = {}
@@ -137,7 +140,12 @@ class SwitchingPolicy:
             raise CheckpointError(str(error)) from error
 
     def begin_episode(self, mode: str) -> None:
-        """Change the version if the gate says so: only mode "explore" has trials, any other measures the incumbent."""
+        """Change the version if the gate says so: only mode "explore" has trials, "evaluate" measures the incumbent."""
+        self._acting = self._scripted if mode == SCRIPTED and self._scripted is not None else self._policy
+        if self._acting is not self._policy:
+            self.turn = Turn(self.gate.incumbent)
+            self._acting.begin_episode(mode)
+            return
         explore = mode == "explore" and self.accept_updates
         with self._lock:
             if self.accept_updates:
@@ -150,13 +158,15 @@ class SwitchingPolicy:
         self._policy.begin_episode(mode)
 
     def judged(self, episode_id: str, success: bool) -> None:
-        """Tell the gate what came of the episode that was begun last."""
+        """Tell the gate what came of the episode that was begun last, if it was one of a version."""
+        if self._acting is not self._policy:
+            return
         self.apply(Fact(JUDGED, *self.turn.id, side=self.turn.side, success=success, episode_id=episode_id))
 
     def act(self, observation: Observation) -> ActionDecision:
         """Decide; decision_ms is the wall time from image to action."""
         start = time.perf_counter()
-        decision = self._policy.act(observation)
+        decision = self._acting.act(observation)
         self.decision_ms = (time.perf_counter() - start) * 1e3
         return replace(decision, side=self.turn.side)
 

@@ -26,6 +26,7 @@ from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
 from robot_finetune.learning.resumed_policy import resumed_policy
 from robot_finetune.msg import EpisodeSummary, ModelUpdate
 from robot_finetune.perception.frame_watch import ImageFault
+from robot_finetune.perception.scripted_policy import ScriptedConfig, ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import load_robot
@@ -46,6 +47,7 @@ from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.promotion_topic import PromotionPublisher, told
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.workspace_marker import workspace_shower
+from robot_finetune.types import EXPLORE, MODES, SCRIPTED
 
 OLD_NAME = "autostart"
 """Of the parameter start_grasping, for one more release: unheard, it would let an arm move that should wait."""
@@ -61,7 +63,9 @@ class PolicyParameters:
         "base", "state of the cell, a name in config/variations or a YAML file; from the next episode on"
     )
     mode: str = setting(
-        "explore", "explore to learn, evaluate to measure; from the next episode on", choices=("explore", "evaluate")
+        EXPLORE,
+        "explore to learn, evaluate to measure, scripted to grasp without a network; from the next episode on",
+        choices=MODES,
     )
     seed: int = setting(0, "seed of exploration", low=0, high=2**31 - 1)
     start_grasping: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
@@ -80,6 +84,7 @@ class PolicyParameters:
     )
     max_failures: int = setting(3, "discarded episodes in a row after which the state is error", low=1, high=100)
     actions: PolicyConfig = setting(PolicyConfig)
+    scripted: ScriptedConfig = setting(ScriptedConfig)
     promotion: PromotionConfig = setting(PromotionConfig)
 
 
@@ -107,7 +112,8 @@ class PolicyNode(ManagedNode):
         probe(checkpoint, profile)
         out = Path(parameters.out).expanduser().absolute() if parameters.out else None
         network = QPolicy(checkpoint, profile, parameters.actions, parameters.seed)
-        self._policy = resumed_policy(network, folder, out, parameters.promotion, self._complain)
+        scripted = ScriptedPolicy(profile, parameters.scripted, parameters.seed)
+        self._policy = resumed_policy(network, folder, out, parameters.promotion, self._complain, scripted)
         self._stop = stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
         shape = checkpoint.network.config
@@ -208,7 +214,8 @@ class PolicyNode(ManagedNode):
         self._actions.begun(episode_id)
         made = self._runner.run(episode_id, parameters.variation, parameters.mode)
         how, took = "success" if made.outcome.success else f"no success ({made.end_reason})", made.meta["seconds"]
-        self.get_logger().info(f"grasp {self._publisher.episode}: {how}, version {made.policy_version}, {took:.1f} s")
+        who = made.mode if made.mode == SCRIPTED else f"version {made.policy_version}"
+        self.get_logger().info(f"grasp {self._publisher.episode}: {how}, {who}, {took:.1f} s")
         self._actions.judged(made)
         self._policy.judged(episode_id, made.outcome.success)
         self._promotion.publish()

@@ -65,6 +65,8 @@ def headline(record: SessionRecord) -> str:
             return f"Grasp success stayed at {100 * after.rate:.0f} % after {grasps} grasps"
         verb = "rose" if change > 0 else "fell"
         return f"Grasp success {verb} from {100 * before.rate:.0f} % to {100 * after.rate:.0f} % after {grasps} grasps"
+    if grasps and record.head.options.scripted:
+        return f"{grasps} grasps without a network, {success(phases.learning)} of them successful"
     if grasps:
         return f"{grasps} grasps learned from, {success(phases.learning)} of them successful"
     if before.episodes:
@@ -77,6 +79,8 @@ def verdict(record: SessionRecord) -> str:
     phases, ended = record.phases, record.metrics.ended
     before, after = success(phases.before), success(phases.after)
     stopped = "" if ended in ("", COMPLETE) else f" The session is not complete: {ended}."
+    if record.head.options.scripted:
+        return f"To learn from them: robot-finetune pretrain --episodes {record.folder} --out runs/policy.{stopped}"
     if not (before.episodes and after.episodes):
         return f"Before and after are not both measured.{stopped}"
     if after.above(before):

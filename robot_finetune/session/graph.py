@@ -15,8 +15,9 @@ from robot_finetune.graph.node_spec import NodeSpec
 from robot_finetune.graph.options import BringupOptions
 from robot_finetune.robot.profile import SIMULATED, RobotProfile
 from robot_finetune.session.options import SessionOptions
-from robot_finetune.session.record import EVALUATE, Phases
+from robot_finetune.session.record import Phases
 from robot_finetune.session.versions import newest_sound
+from robot_finetune.types import EVALUATE
 
 
 def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: int) -> list[NodeSpec]:
@@ -29,11 +30,11 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
     graph = BringupOptions(
         robot=options.robot,
         variation=options.variation,
-        policy=options.policy,
+        policy=str(options.checkpoint),
         out=str(folder),
         mode=EVALUATE,
         seed=seed,
-        train=len(phases.learning) < options.grasps or not phases.after,
+        train=not options.scripted and (len(phases.learning) < options.grasps or not phases.after),
         start_grasping=False,
         accept_updates=False,
         promotion=options.promotion,

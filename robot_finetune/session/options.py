@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, from_yaml, setting, to_mapping
+from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, from_yaml, policy_folder, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.promotion_log import GATED, IMMEDIATE
+from robot_finetune.types import SCRIPTED
 
 SESSION_FILE = "session.yaml"
 
@@ -26,7 +27,11 @@ class SessionOptions:
     before: int = setting(100, "grasps that measure the first policy", low=0, high=10_000)
     after: int = setting(100, "grasps that measure the policy that is promoted at the end", low=0, high=10_000)
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)
-    policy: str = setting("", "checkpoint folder to start from; empty: the shipped base policy")
+    policy: str = setting(
+        "",
+        "checkpoint folder to start from; empty: the shipped base policy; scripted: grasps without a network, to learn "
+        "from later",
+    )
     promotion: str = setting(
         GATED, "how a version comes to act: on trial first, or from the next episode on", choices=(GATED, IMMEDIATE)
     )
@@ -39,6 +44,16 @@ class SessionOptions:
         0.1, "share of discarded episodes above which the session says so, with the commonest reason", low=0.0, high=1.0
     )
     params_file: str = setting("", "ROS parameter file that is read after the package's own")
+
+    @property
+    def scripted(self) -> bool:
+        """Whether grasps are made without a network, to learn from later."""
+        return self.policy == SCRIPTED
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of the policy to start from. Raises ConfigError where there is none."""
+        return policy_folder("" if self.scripted else self.policy)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ from robot_finetune.session.metrics import SessionMetrics, read_metrics
 from robot_finetune.session.options import SessionHead, read_head
 from robot_finetune.session.versions import session_versions
 from robot_finetune.stats import Proportion
-from robot_finetune.types import Episode
-
-EXPLORE, EVALUATE = "explore", "evaluate"
+from robot_finetune.types import EVALUATE, LEARNING, Episode
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def success(grasps: Sequence[Grasp]) -> Proportion:
 def sort_into_phases(grasps: Sequence[Grasp], base_version: int) -> Phases:
     """Which grasp belongs to which phase of a session that began with `base_version`."""
     ordered = sorted(grasps, key=lambda grasp: grasp.order)
-    learning = [grasp for grasp in ordered if grasp.mode == EXPLORE]
+    learning = [grasp for grasp in ordered if grasp.mode in LEARNING]
     measured = [grasp for grasp in ordered if grasp.mode == EVALUATE]
     early = [grasp for grasp in measured if not learning or grasp.order < learning[0].order]
     before = [grasp for grasp in early if grasp.version == base_version]

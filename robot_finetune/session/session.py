@@ -25,7 +25,8 @@ from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
 from robot_finetune.session.monitor import Monitor
 from robot_finetune.session.options import SessionHead
 from robot_finetune.session.progress import Progress, View
-from robot_finetune.session.record import EVALUATE, EXPLORE, Phases, read_grasps, sort_into_phases, success
+from robot_finetune.session.record import Phases, read_grasps, sort_into_phases, success
+from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED
 
 LOGS = "logs"
 TICK = 0.05
@@ -157,8 +158,8 @@ class Session:
         for kept_back in dict.fromkeys((self._kept_back, 0)):
             left = self._options.grasps - len(self.phases.learning) - kept_back
             if left > 0:
-                self._phase = "finetune"
-                self._grasp(left, mode=EXPLORE, accept_updates=True)
+                self._phase = "scripted" if self._options.scripted else "finetune"
+                self._grasp(left, mode=SCRIPTED if self._options.scripted else EXPLORE, accept_updates=True)
             if self._trains:
                 self._phase = "last updates"
                 self._catch_up()

@@ -6,11 +6,12 @@ import dataclasses
 import time
 from pathlib import Path
 
-from robot_finetune.config import ConfigError, policy_folder, resolve
+from robot_finetune.config import ConfigError, resolve
 from robot_finetune.data.version_card import read_card
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.session.options import SESSION_FILE, SessionHead, merge_options, read_head
 from robot_finetune.sim.variations import load_variation
+from robot_finetune.types import SCRIPTED
 
 EXTENDABLE = ("grasps", "before", "after", "real_time_factor", "image_check", "params_file")
 """Options that a resumed session may change; the others make it another experiment."""
@@ -21,7 +22,9 @@ def new_head(folder: Path, given: dict[str, object]) -> SessionHead:
     if (folder / SESSION_FILE).exists():
         raise ConfigError(f"{folder} holds a session already: go on with --resume {folder}, or give another --out")
     options = merge_options(given)
-    policy = policy_folder(options.policy)
+    if options.scripted:  # there is no policy to measure
+        options = dataclasses.replace(options, before=0, after=0)
+    policy = options.checkpoint
     card = read_card(policy)
     if not card.sound:
         raise ConfigError(
@@ -32,7 +35,7 @@ def new_head(folder: Path, given: dict[str, object]) -> SessionHead:
     return SessionHead(
         dataclasses.replace(
             options,
-            policy=str(policy),
+            policy=SCRIPTED if options.scripted else str(policy),
             robot=_lasting("robots", options.robot),
             variation=_lasting("variations", options.variation),
             params_file=_existing(options.params_file),
@@ -55,7 +58,7 @@ def resumed_head(folder: Path, given: dict[str, object]) -> SessionHead:
         raise ConfigError(
             f"--{fixed[0].replace('_', '-')} belongs to the session in {folder}: leave it out with --resume"
         )
-    card = read_card(Path(head.options.policy))
+    card = read_card(head.options.checkpoint)
     if card.sha256 != head.base_sha256:
         raise ConfigError(f"{card.folder} is no longer the policy that the session in {folder} began with: put it back")
     return dataclasses.replace(head, options=merge_options(given, head.options))

@@ -14,7 +14,7 @@ from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
-from robot_finetune.sim.scripted_policy import ScriptedPolicy
+from robot_finetune.sim.teacher_policy import TeacherPolicy
 from robot_finetune.sim.variations import Floor, GripperChange, Light, Objects, Scene, Variation, load_variation
 from robot_finetune.types import GraspOutcome
 
@@ -41,7 +41,7 @@ def cell(shared):
 def attempt(cell, seed, family="training", noise=0.0):
     """One scripted attempt; an Episode whose outcome is the truth."""
     cell.reset(seed, family, at_start=True)
-    policy = ScriptedPolicy(cell, noise, np.random.default_rng(seed))
+    policy = TeacherPolicy(cell, noise, np.random.default_rng(seed))
     judge = lambda evidence: GraspOutcome(cell.held(), evidence={"opening": evidence.opening_lifted})  # noqa: E731
     return EpisodeRunner(sim_robot(cell), PROFILE, policy, judge, config=RunnerConfig(look=False)).run(str(seed))
 

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from session_folder import BASE, write_version
 
-from robot_finetune.session.record import EVALUATE, EXPLORE, Grasp, sort_into_phases
+from robot_finetune.session.record import Grasp, sort_into_phases
 from robot_finetune.session.versions import newest_sound
+from robot_finetune.types import EVALUATE, EXPLORE
 
 
 def grasps(*modes_and_versions):

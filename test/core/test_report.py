@@ -196,3 +196,12 @@ def test_turns_of_a_trial_are_no_swaps_in_the_plot_of_success(tmp_path, monkeypa
     assert [number for number in range(1, 120) if drawn[number] != drawn[number - 1]] == [
         grasp for grasp in promoted if grasp < 120
     ]
+
+
+def test_a_session_without_a_network_says_how_to_learn_from_it(tmp_path):
+    write_head_of(tmp_path, policy="scripted", before=0, after=0)
+    for number in range(4):
+        write_grasp(tmp_path, number, "scripted", version=0, success=number == 0)
+    headline, verdict, *_ = write_report(tmp_path).lines
+    assert headline.startswith("4 grasps without a network, 25 %")
+    assert f"robot-finetune pretrain --episodes {tmp_path}" in verdict

@@ -11,7 +11,9 @@ from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.options import SessionOptions
-from robot_finetune.session.record import EVALUATE, EXPLORE, Grasp, sort_into_phases
+from robot_finetune.session.record import Grasp, sort_into_phases
+from robot_finetune.session.start import new_head
+from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED
 
 POLICY = str(share_path("models", "base"))
 OPTIONS = SessionOptions(variation="base", grasps=2, policy=POLICY, seed=7)
@@ -101,3 +103,13 @@ def test_ros_2_before_kilted_reads_the_profile_by_its_old_name(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     assert graph_environment(simulated=True)["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("fastdds_loopback.xml")
+
+
+def test_a_scripted_session_records_grasps_and_trains_nothing(tmp_path):
+    head = new_head(tmp_path / "new", {"policy": "scripted", "variation": "base", "grasps": 5})
+    assert (head.options.policy, head.options.before, head.options.after) == ("scripted", 0, 0)
+    specs = session_graph(tmp_path, head.options, NOTHING, runs=0)
+    assert "trainer" not in [spec.name for spec in specs]
+    assert parameters(specs, "policy")["policy"] == POLICY, "whose images have the size that is recorded"
+    made = sort_into_phases([Grasp(f"e{i}", SCRIPTED, 0, True) for i in range(5)], BASE)
+    assert len(made.learning) == 5 and not made.other

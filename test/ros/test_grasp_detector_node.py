@@ -20,7 +20,7 @@ from robot_finetune.ros.node.qos import COMMAND, EPISODE, SENSOR
 from robot_finetune.ros.node.stamps import to_seconds, to_stamp
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
-from robot_finetune.sim.scripted_policy import ScriptedPolicy
+from robot_finetune.sim.teacher_policy import TeacherPolicy
 
 PROFILE = load_robot("sim")
 JOINT = PROFILE.gripper.joint
@@ -42,7 +42,7 @@ def recorded(request):
     """A grasp in the cell without ROS: its phases and its judgement."""
     cell = Cell(PROFILE, seed=4)
     observer = Recorder(cell)
-    policy = ScriptedPolicy(cell, request.param, np.random.default_rng(4))
+    policy = TeacherPolicy(cell, request.param, np.random.default_rng(4))
     runner = EpisodeRunner(sim_robot(cell), PROFILE, policy, GraspDetector(PROFILE), observer)
     episode = runner.run("e1", "base", "explore")
     cell.close()

@@ -1,5 +1,6 @@
 """The node policy on the simulated cell, with the nodes it needs around it."""
 
+import math
 import re
 
 from std_srvs.srv import Trigger
@@ -28,6 +29,18 @@ def test_episodes_run_are_judged_and_logged(cell, ros):
         assert episode.end_reason == summary.end_reason and len(episode.steps) == summary.steps
         phases = cell.phase_names(summary.episode_id)
         assert [phase for phase in PHASES if phase in phases] == list(dict.fromkeys(phases)) == PHASES
+    assert policy.stop() == 0 and "Traceback" not in policy.output
+
+
+def test_mode_scripted_grasps_without_the_network_and_is_no_evidence_about_it(cell, ros):
+    cell.logger()
+    policy = cell.policy(max_episodes=2, mode="scripted", out=str(cell.out))
+    ros.wait_until(cell.finished, "the end of two episodes")
+    ros.wait_until(lambda: len(cell.summaries) == 2, "their summaries")
+    for summary in cell.summaries:
+        episode = read_episode(summary.path)
+        assert episode.mode == "scripted" and all(math.isnan(step.q) for step in episode.steps)
+    assert not [entry for entry in read_promotion(cell.out)[0] if isinstance(entry, Fact) and entry.fact == JUDGED]
     assert policy.stop() == 0 and "Traceback" not in policy.output
 
 

@@ -22,7 +22,7 @@ from robot_finetune.robot.interfaces import Decision, Frame, Policy
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
-from robot_finetune.sim.scripted_policy import ScriptedPolicy
+from robot_finetune.sim.teacher_policy import TeacherPolicy
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import GraspOutcome, Observation
 
@@ -79,7 +79,7 @@ def judged_episodes(variation: str, episodes: int, seed: int) -> Iterator[Judged
     for index in range(episodes):
         scene = seed + index
         cell.reset(scene, FAMILIES[index // len(NOISES) % 2], at_start=True)
-        scripted = ScriptedPolicy(cell, NOISES[index % len(NOISES)], np.random.default_rng([scene, 1]))
+        scripted = TeacherPolicy(cell, NOISES[index % len(NOISES)], np.random.default_rng([scene, 1]))
         policy = MountedPolicy(scripted, change.gripper.offset_m if index % 4 else 0.0)
         runner = EpisodeRunner(sim_robot(cell), profile, policy, detector, truth)
         try:

@@ -14,7 +14,7 @@ import numpy as np
 
 from robot_finetune.config import policy_folder
 from robot_finetune.experiments.benchmarks._timing import Timing, timing_command
-from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
+from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
 
 FIRST_SCENE = 40_000_000
 BLOCK, QUICK_BLOCK = 30, 5
@@ -51,7 +51,7 @@ def run(timing: Timing, policy: str, variation: str, blocks: int) -> dict[str, A
     policy = str(policy_folder(policy))
     blocks, grasps = (1, QUICK_BLOCK) if timing.quick else (blocks, BLOCK)
     configs = {
-        "scripted": RolloutConfig("scripted", variation, mode="scripted"),
+        "scripted": RolloutConfig(TEACHER, variation, mode="scripted"),
         "learned": RolloutConfig(policy, variation),
     }
     measured: dict[str, list[tuple[float, float, int]]] = {name: [] for name in configs}

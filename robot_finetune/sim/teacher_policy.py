@@ -1,4 +1,4 @@
-"""A policy that looks at the cell's truth: the teacher of the first data, and the measure of what the cell allows.
+"""A scripted policy that looks at the cell's truth: the teacher of the first data, the measure of what the cell allows.
 
 With noise it makes the mistakes that a Q-function must see to know them: closing too high or beside the object, wrong
 yaw, closing early, wandering steps.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from robot_finetune.robot.approach import Approach
 from robot_finetune.robot.interfaces import Decision
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.objects import GRASPABLE, PlacedObject
@@ -16,19 +17,17 @@ from robot_finetune.types import Action, Observation
 YAWS = np.linspace(-np.pi / 2, np.pi / 2, 36, endpoint=False)
 BELOW_CENTER = 0.010  # m, grasps hold an object a little below its centre
 LOWEST = 0.007  # m above the bin's floor
-APPROACH = 0.09  # m above the grasp, from where the descent is one step
 FINGER_DISTANCE, FINGER_RADIUS = 0.0445, 0.012  # m, of an open finger from the tip, seen from above
 ENOUGH_ROOM = 0.012  # m; more room for the fingers makes a grasp no better
-NEAR_XY, NEAR_Z, NEAR_YAW = 0.008, 0.005, 0.08
 
 
-class ScriptedPolicy:
+class TeacherPolicy:
     """A `robot.interfaces.Policy` for the scene in `cell`. noise: 0 grasps well, 1 grasps badly and in many ways."""
 
     def __init__(self, cell: Cell, noise: float, rng: np.random.Generator) -> None:
         self._cell, self._noise, self._rng = cell, noise, rng
         self._limits = cell.profile.workspace
-        self._target = np.array(cell.profile.start_pose)
+        self._approach = Approach(cell.profile, np.array(cell.profile.start_pose))
 
     def reseed(self, seed: int) -> None:
         """Make the next episode depend on `seed` alone."""
@@ -49,32 +48,17 @@ class ScriptedPolicy:
         if rng.random() < 0.3 * noise:
             target[2] += rng.uniform(0.015, 0.06)
         target[2] = max(target[2], self._limits.low[2])
-        self._target = target
-        self._loose = 1.0 + 2.0 * noise * rng.random()
+        self._approach = Approach(self._cell.profile, target, loose=1.0 + 2.0 * noise * rng.random())
 
     def act(self, observation: Observation) -> Decision:
         """The next step towards the grasp, then close."""
         rng, noise = self._rng, self._noise
-        away = self._target[:3] - observation.pose[:3]
-        turn = self._turn(float(observation.pose[3]))
-        above = np.hypot(*away[:2]) < NEAR_XY * self._loose and abs(turn) < NEAR_YAW * self._loose
-        if (above and abs(away[2]) < NEAR_Z * self._loose) or rng.random() < 0.04 * noise:
+        way = self._approach.way(observation.pose)
+        if way is None or rng.random() < 0.04 * noise:
             return Decision(Action.close())
-        if not above:
-            away[2] += APPROACH
-        scale = np.array([self._limits.max_step_xy, self._limits.max_step_xy, self._limits.max_step_z])
-        away += rng.normal(0.0, np.array([0.006, 0.006, 0.008]) * noise)
-        turn += rng.normal(0.0, 0.1 * noise)
-        largest = self._limits.max_step_yaw
-        return Decision(Action.move(np.clip(away / scale, -1, 1), float(np.clip(turn, -largest, largest))))
-
-    def _turn(self, yaw: float) -> float:
-        """Yaw change to the target, which is the same half a turn away: the nearer one that the workspace allows."""
-        turn = (self._target[3] - yaw + np.pi / 2) % np.pi - np.pi / 2
-        start = self._cell.profile.start_pose[3]
-        if abs(yaw + turn - start) > self._limits.max_yaw:
-            turn -= np.copysign(np.pi, yaw + turn - start)
-        return float(turn)
+        away, turn = way
+        away = away + rng.normal(0.0, np.array([0.006, 0.006, 0.008]) * noise)
+        return Decision(self._approach.step(away, turn + rng.normal(0.0, 0.1 * noise)))
 
 
 def best_grasp(objects: list[PlacedObject], cell: Cell, only: int | None = None) -> np.ndarray:
