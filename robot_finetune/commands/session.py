@@ -45,17 +45,25 @@ def command(out: Path | None, resume: Path | None, **given: Any) -> None:
 
 
 def _run(folder: Path, head: Any, asked_to_stop: Any) -> None:
+    from robot_finetune.session.progress import Progress
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show every character is no reason to end
+    progress = Progress(sys.stdout)
+    try:
+        _show(folder, head, asked_to_stop, progress)
+    finally:
+        progress.drain()
+
+
+def _show(folder: Path, head: Any, asked_to_stop: Any, progress: Any) -> None:
     from robot_finetune.config import ConfigError
     from robot_finetune.report.page import write_report
     from robot_finetune.robot.interfaces import RobotError
     from robot_finetune.session.metrics import COMPLETE
     from robot_finetune.session.options import write_head
-    from robot_finetune.session.progress import Progress
     from robot_finetune.session.session import Session
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show every character is no reason to end
-    progress = Progress(sys.stdout)
     try:
         write_head(folder, head)
     except OSError as error:

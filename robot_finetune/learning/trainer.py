@@ -48,6 +48,9 @@ class TrainerConfig:
     hold_out: float = setting(
         0.1, "part of the grasps that is not learned from but scores versions before they act", low=0.0, high=0.9
     )
+    learn_from_contradictions: bool = setting(
+        True, "also learn from grasps whose judgement by gripper and by images disagree"
+    )
     fine_tune: FineTuneConfig = setting(FineTuneConfig)
 
 
@@ -141,7 +144,8 @@ class Trainer:
         for path in self._store.poll():
             try:
                 episode = self._store.read(path)
-                if episode.mode not in LEARNING:
+                doubtful = episode.outcome.contradiction and not self.config.learn_from_contradictions
+                if episode.mode not in LEARNING or doubtful:
                     continue
                 if is_held_out(episode.episode_id, self.config.hold_out):
                     self._held_out.extend(filter(None, [Closing.of(episode)]))

@@ -46,6 +46,7 @@ from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.promotion_topic import PromotionPublisher, told
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
+from robot_finetune.ros.scene_reset import SceneReset
 from robot_finetune.ros.workspace_marker import workspace_shower
 from robot_finetune.types import EXPLORE, MODES, SCRIPTED
 
@@ -122,6 +123,7 @@ class PolicyNode(ManagedNode):
             self.at_close(robot.arm.close)
         self._robot = stop.guard(robot)
         watch_emergency_stop(self, profile.emergency_stop, self._control.emergency_stop, lambda: stop.tripped)
+        self._reset_scene = SceneReset(self, profile.scene, self._control.check)
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
         self._promotion = PromotionPublisher(self, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
@@ -210,6 +212,7 @@ class PolicyNode(ManagedNode):
         episode_id = self._judge.episode_id = new_episode_id()
         self._policy.accept_updates = parameters.accept_updates
         self._summaries.expect(episode_id)
+        self._reset_scene()
         self._publisher.begin(episode_id, parameters.variation, parameters.mode)
         self._actions.begun(episode_id)
         made = self._runner.run(episode_id, parameters.variation, parameters.mode)

@@ -15,6 +15,7 @@ from robot_finetune.robot.profile_groups import (
     GripperConfig,
     MotionConfig,
     MoveItConfig,
+    SceneConfig,
     ServoConfig,
     WorkspaceConfig,
 )
@@ -104,6 +105,7 @@ class RobotProfile:
     servo: ServoConfig = setting(ServoConfig)
     gripper: GripperConfig = setting(GripperConfig)
     camera: CameraConfig = setting(CameraConfig)
+    scene: SceneConfig = setting(SceneConfig)
     emergency_stop: EmergencyStopConfig = setting(EmergencyStopConfig)
 
     def __post_init__(self) -> None:

@@ -204,6 +204,16 @@ class CameraConfig:
 
 
 @dataclass(frozen=True)
+class SceneConfig:
+    """Who prepares the scene between grasps."""
+
+    reset_service: str = setting(
+        "", "std_srvs/Trigger that is called before every grasp and answers when the scene is ready; empty: none"
+    )
+    reset_timeout: float = setting(60.0, "longest wait for that answer, wall time", unit="s", low=0.1, high=3600.0)
+
+
+@dataclass(frozen=True)
 class EmergencyStopConfig:
     """A signal of the cell that stops the grasping. It does not replace the arm's own emergency stop."""
 

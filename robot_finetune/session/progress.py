@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import dataclass
 from typing import TextIO
 
+from robot_finetune.session.unblocked_stream import UnblockedStream
 from robot_finetune.stats import Proportion
 
 REDRAW = (0.25, 5.0)
@@ -76,10 +76,10 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Writes views and lines to a text stream; on a terminal the view stays below the lines."""
+    """Writes views and lines to a text stream that it never waits for; on a terminal the view stays below the lines."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._out = UnblockedStream(stream)
         self._live = stream.isatty()
         self._shown: list[str] = []
         self._next = 0.0
@@ -98,6 +98,8 @@ class Progress:
     def show(self, view: View) -> None:
         """Show a view."""
         self._next = time.monotonic() + REDRAW[0 if self._live else 1]
+        if self._out.busy:  # it would be stale when it is seen
+            return
         if not self._live:
             self._write(f"{view.line()}\n")
             return
@@ -112,6 +114,10 @@ class Progress:
         self._shown = []
         self._next = 0.0
 
+    def drain(self, patience: float = 3.0) -> None:
+        """Wait until all is shown, at most `patience` wall seconds."""
+        self._out.drain(patience)
+
     def _erase(self) -> None:
         if self._shown:
             self._write(f"\x1b[{len(self._shown)}F\x1b[J")
@@ -120,9 +126,5 @@ class Progress:
         self._write("".join(f"{line}\n" for line in self._shown))
 
     def _write(self, text: str) -> None:
-        """A terminal that was closed, or a pipe that nobody reads, is no reason to end: nothing is shown then."""
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        if text:
+            self._out.write(text)

@@ -44,19 +44,25 @@ def test_a_terminal_shows_the_newest_view_below_the_lines_that_stay(monkeypatch)
     terminal = Terminal()
     progress = Progress(terminal)
     progress.say("first")
+    progress.drain()
     progress.show(VIEW)
     progress.say("second")
+    progress.drain()
     progress.show(VIEW)
+    progress.drain()
     assert terminal.screen() == ["first", "second", *VIEW.block()]
     progress.clear()
     progress.say("third")
+    progress.drain()
     assert terminal.screen() == ["first", "second", "third"]
 
 
 def test_a_narrow_terminal_wraps_no_line(monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     terminal = Terminal()
-    Progress(terminal).show(VIEW)
+    progress = Progress(terminal)
+    progress.show(VIEW)
+    progress.drain()
     assert len(terminal.screen()) == len(VIEW.block()) and max(map(len, terminal.screen())) < 30
 
 
@@ -64,6 +70,7 @@ def test_a_file_gets_one_line_a_view_without_control_characters():
     stream = io.StringIO()
     progress = Progress(stream)
     progress.show(VIEW)
+    progress.drain()
     assert not progress.due
     (line,) = stream.getvalue().splitlines()
     assert line.isprintable() and "finetune 50/200" in line and "success 40 % [28, 54]" in line

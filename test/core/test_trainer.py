@@ -33,7 +33,7 @@ CONFIG = TrainerConfig(
 )
 
 
-def episode(index, mode="explore"):
+def episode(index, mode="explore", contradiction=False):
     rng = np.random.default_rng(index)
     steps = []
     for step in range(2):
@@ -41,7 +41,8 @@ def episode(index, mode="explore"):
         seen = Observation(image, np.array([0.6, 0.0, 0.2, 0.0]), 1.0, step)
         action = Action.close() if step else Action.move((0.1, 0.2, -0.3), 0.1)
         steps.append(Step(seen, action, action))
-    return Episode(f"e{index:04d}", tuple(steps), GraspOutcome(bool(index % 2)), "checkerboard_backing", mode)
+    outcome = GraspOutcome(bool(index % 2), contradiction=contradiction)
+    return Episode(f"e{index:04d}", tuple(steps), outcome, "checkerboard_backing", mode)
 
 
 def log(out, indices, mode="explore"):
@@ -88,10 +89,19 @@ def test_it_waits_for_grasps_and_keeps_to_its_budget(base, out):
     assert trainer.updates == CONFIG.updates_per_grasp * 5 and "waiting for new ones" in trainer.waiting
 
 
-def test_only_explored_grasps_are_learned_from(base, out):
+def test_explored_and_scripted_grasps_are_learned_from_and_no_others(base, out):
     log(out, range(3), "evaluate")
     log(out, range(3, 6))
-    assert start(base, out).grasps == 3
+    log(out, range(6, 8), "scripted")
+    assert start(base, out).grasps == 5
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_grasps_whose_witnesses_disagree_are_left_out_if_that_is_wanted(base, out, learn):
+    log(out, range(3))
+    write_episode(out / "episodes", episode(3, contradiction=True))
+    trainer = Trainer(base, out, RobotProfile(), dataclasses.replace(CONFIG, learn_from_contradictions=learn))
+    assert trainer.collect() == 3 + learn
 
 
 def test_versions_carry_their_parent_and_what_they_learned_from(base, out):

@@ -27,8 +27,9 @@ class ServiceCaller:
         """Send a request and return the future of its response at once. For any thread."""
         return self._client.call_async(self._kind.Request(**fields))
 
-    def call(self, check: Check = no_check, **fields: Any) -> Any:
-        """The response to a request. Raises RobotError if there is no service or it does not answer."""
+    def call(self, check: Check = no_check, timeout: float = SERVICE_TIMEOUT, **fields: Any) -> Any:
+        """The response to a request, which may take `timeout` wall seconds. Raises RobotError if there is no service or
+        it does not answer."""
         deadline = time.monotonic() + SERVICE_TIMEOUT
         while not self._client.service_is_ready():
             check()
@@ -38,7 +39,7 @@ class ServiceCaller:
         answered = threading.Event()
         future = self.send(**fields)
         future.add_done_callback(lambda _: answered.set())
-        deadline = time.monotonic() + SERVICE_TIMEOUT
+        deadline = time.monotonic() + timeout
         while not answered.wait(POLL):
             check()
             if time.monotonic() > deadline:
