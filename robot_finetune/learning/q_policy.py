@@ -12,6 +12,7 @@ import torch
 from robot_finetune.config import setting
 from robot_finetune.learning.cem import CEMConfig, maximise, move_actions
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
+from robot_finetune.learning.mirror import Mirror, q_function
 from robot_finetune.learning.networks.interface import State, state_tensors
 from robot_finetune.robot.interfaces import Decision
 from robot_finetune.robot.profile import RobotProfile
@@ -27,6 +28,9 @@ class PolicyConfig:
     cem: CEMConfig = setting(DEFAULT_CEM, "the search for the best action")
     explore_probability: float = setting(0.25, "chance that an exploring step is perturbed", low=0.0, high=1.0)
     explore_std: float = setting(0.25, "standard deviation of that perturbation, normalised", low=0.0, high=2.0)
+    mirror: bool = setting(
+        True, "average Q over the image and its mirror image, where arm, bin and image are symmetric (see setup)"
+    )
 
 
 class QPolicy:
@@ -37,6 +41,7 @@ class QPolicy:
     ) -> None:
         self.config, self.profile = config, profile
         self._max_yaw = profile.workspace.max_step_yaw
+        self._mirror = Mirror.of(profile) if config.mirror else None
         self._generator = torch.Generator().manual_seed(seed)
         self._lock = threading.Lock()
         self._pending: Checkpoint | None = None
@@ -71,16 +76,13 @@ class QPolicy:
 
     @torch.inference_mode()
     def act(self, observation: Observation) -> Decision:
-        network = self.checkpoint.network
-        features = network.encode(_state(observation))
-        action, logit = maximise(
-            lambda candidates: network.q(features, candidates), 1, self.config.cem, self._max_yaw, self._generator
-        )
+        q = q_function(self.checkpoint.network, _state(observation), self._mirror)
+        action, value = maximise(q, 1, self.config.cem, self._max_yaw, self._generator)
         chosen = Action(action[0].numpy())
         if self._exploring and not chosen.closes and self._uniform() < self.config.explore_probability:
             chosen = self._perturb(chosen)
-            logit = network.q(features, torch.from_numpy(chosen.vector)[None, None])[0]
-        return Decision(chosen, float(torch.sigmoid(logit[0])), self.checkpoint.version)
+            value = q(torch.from_numpy(chosen.vector)[None, None])[0]
+        return Decision(chosen, float(value[0]), self.checkpoint.version)
 
     def _use(self, checkpoint: Checkpoint) -> None:
         checkpoint.network.geometry.set_profile(self.profile)
