@@ -83,15 +83,17 @@ def requirements() -> Path | None:
 def run(module: str) -> int:
     """Call main() of a module of this package; returns the exit code. A missing package is one line and code 1.
 
-    Ctrl-C while the packages are still read ends the process at once, without a traceback: a node with code 0.
+    Ctrl-C while the packages are still read ends the process at once, without a traceback: a node with code 0, also
+    where a shell has started it in the background, deaf to Ctrl-C: whoever started it ends it by that signal.
     """
-    ctrl_c_raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if ctrl_c_raises:
-        code = 0 if module.startswith("nodes.") else 130
+    is_node = module.startswith("nodes.")
+    ctrl_c_ends = is_node or signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ctrl_c_ends:
+        code = 0 if is_node else 130
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     try:
         main = importlib.import_module(f"robot_finetune.{module}").main
-        if ctrl_c_raises:
+        if ctrl_c_ends:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return int(main() or 0)
     except ModuleNotFoundError as error:

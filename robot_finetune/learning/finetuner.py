@@ -36,7 +36,7 @@ class FineTuneConfig:
         0.7, "part of the base data that is put into the scene of the new data (ours)", low=0.0, high=1.0
     )
     base_weight: float = setting(
-        0.5,
+        0.25,
         "part of the weights of the start in the weights that are deployed (Wortsman et al. 2022)",
         low=0.0,
         high=1.0,

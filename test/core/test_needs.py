@@ -62,8 +62,9 @@ def test_a_node_that_misses_a_package_says_so_in_one_line(tmp_path, node, module
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
-def test_ctrl_c_while_packages_are_read_prints_no_traceback(seconds):
-    take = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - what a terminal gives
+@pytest.mark.parametrize("given", [signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "background"])
+def test_ctrl_c_while_packages_are_read_ends_a_node_without_a_traceback(given, seconds):
+    take = lambda: signal.signal(signal.SIGINT, given)  # noqa: E731 - what a terminal, or a shell's `&`, gives
     command = [sys.executable, str(executable("policy")), "--ros-args", "-p", "bring_up:=false"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=take)
     time.sleep(seconds)
