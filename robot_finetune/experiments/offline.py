@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.data.episode_log import CorruptEpisode
+from robot_finetune.data.episode_log import CorruptEpisode, read_episode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.layout import EPISODES, REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
@@ -117,7 +117,7 @@ class OfflineTraining:
     def _read(self, files: Iterable[Path]) -> None:
         for path in files:
             try:
-                episode = EpisodeStore(path.parent).read(path)
+                episode = read_episode(path)
             except CorruptEpisode as error:
                 print(f"passed over: {error}", flush=True)
                 continue

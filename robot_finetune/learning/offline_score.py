@@ -20,6 +20,9 @@ from torch.nn import functional as F
 from robot_finetune.learning.networks.interface import QNetwork, state_tensors
 from robot_finetune.types import Episode, Step
 
+AT_ONCE = 64
+"""Closings that go through the network together: large images take much memory."""
+
 
 @dataclass(frozen=True)
 class Closing:
@@ -55,6 +58,11 @@ def is_held_out(episode_id: str, share: float) -> bool:
 @torch.inference_mode()
 def log_losses(network: QNetwork, closings: Sequence[Closing]) -> np.ndarray:
     """(n,) log-loss of Q at each closing against its outcome."""
+    parts = [closings[first : first + AT_ONCE] for first in range(0, len(closings), AT_ONCE)]
+    return np.concatenate([_log_losses(network, part) for part in parts]) if parts else np.zeros(0, np.float32)
+
+
+def _log_losses(network: QNetwork, closings: Sequence[Closing]) -> np.ndarray:
     seen = [closing.step.observation for closing in closings]
     state = state_tensors(
         np.stack([observation.image for observation in seen]),

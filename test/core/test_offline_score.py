@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.offline_score import Closing, OfflineScore, is_held_out, log_losses, score
+from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
 
@@ -72,3 +73,13 @@ def test_what_is_held_out_follows_from_the_id(name, share):
 
 def test_the_share_that_is_held_out():
     assert sum(is_held_out(f"e{index}", 0.1) for index in range(5000)) / 5000 == pytest.approx(0.1, abs=0.015)
+
+
+def test_many_closings_are_scored_a_few_at_a_time_with_the_same_result(monkeypatch):
+    network = build_network(NetworkConfig(channels=4, hidden=8), 0).eval()
+    network.geometry.set_profile(RobotProfile())
+    closings = [closing(index, index % 3 == 0) for index in range(9)]
+    at_once = log_losses(network, closings)
+    monkeypatch.setattr("robot_finetune.learning.offline_score.AT_ONCE", 2)
+    assert log_losses(network, closings) == pytest.approx(at_once, abs=1e-5) and len(at_once) == 9
+    assert len(log_losses(network, [])) == 0
