@@ -29,7 +29,7 @@ class PolicyConfig:
     explore_probability: float = setting(0.25, "chance that an exploring step is perturbed", low=0.0, high=1.0)
     explore_std: float = setting(0.25, "standard deviation of that perturbation, normalised", low=0.0, high=2.0)
     mirror: bool = setting(
-        True, "average Q over the image and its mirror image, where arm, bin and image are symmetric (see setup)"
+        True, "average Q over the image and its mirror image, where arm, bin and camera are symmetric"
     )
 
 
@@ -53,6 +53,11 @@ class QPolicy:
     def version(self) -> int:
         """Version of the Q-network that acts."""
         return self.checkpoint.version
+
+    @property
+    def views(self) -> str:
+        """What decisions are made by."""
+        return "the image and its mirror image" if self._mirror else "the image alone"
 
     def reseed(self, seed: int) -> None:
         """Make the next decisions depend on `seed` alone."""

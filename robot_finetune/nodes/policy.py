@@ -113,6 +113,7 @@ class PolicyNode(ManagedNode):
         probe(checkpoint, profile)
         out = Path(parameters.out).expanduser().absolute() if parameters.out else None
         network = QPolicy(checkpoint, profile, parameters.actions, parameters.seed)
+        self.get_logger().info(f"version {checkpoint.version} decides by {network.views}")
         scripted = ScriptedPolicy(profile, parameters.scripted, parameters.seed)
         self._policy = resumed_policy(network, folder, out, parameters.promotion, self._complain, scripted)
         self._stop = stop = EmergencyStop()

@@ -38,6 +38,7 @@ RECIPES = {
     "ours": OURS,
     "paper": replace(PAPER, decay_from=1.0),
     "fine-tuned weights alone": recipe(FineTuneConfig(base_weight=0.0)),
+    "weights half way back": recipe(FineTuneConfig(base_weight=0.5)),
     "base data as it is": recipe(FineTuneConfig(transfer=0.0)),
     "1-step targets": recipe(n_step=1),
     "no augmentation": recipe(augmentation=PLAIN),
