@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +56,10 @@ def is_held_out(episode_id: str, share: float) -> bool:
 
 
 @torch.inference_mode()
-def log_losses(network: QNetwork, closings: Sequence[Closing]) -> np.ndarray:
+def log_losses(network: QNetwork, closings: Iterable[Closing]) -> np.ndarray:
     """(n,) log-loss of Q at each closing against its outcome."""
-    parts = [closings[first : first + AT_ONCE] for first in range(0, len(closings), AT_ONCE)]
+    everything = list(closings)
+    parts = [everything[first : first + AT_ONCE] for first in range(0, len(everything), AT_ONCE)]
     return np.concatenate([_log_losses(network, part) for part in parts]) if parts else np.zeros(0, np.float32)
 
 
