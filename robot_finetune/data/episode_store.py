@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot_finetune.data.episode_log import SUFFIX, CorruptEpisode, EpisodeLogError, read_episode
+from robot_finetune.data.label_log import Label, Labels
 from robot_finetune.types import Episode
 
 
@@ -24,6 +25,8 @@ class Verification:
 class EpisodeStore:
     """Reads a directory of episodes, which another process may be adding to; changes nothing in it.
 
+    Episodes are as people have labelled them since (labels.jsonl in the directory).
+
     corrupt: (file, why) of each file that could not be read so far, each once.
     """
 
@@ -31,6 +34,8 @@ class EpisodeStore:
         self.folder = Path(folder)
         self.corrupt: list[tuple[Path, str]] = []
         self._polled: set[str] = set()
+        self._labels = Labels(self.folder)
+        self._labels.poll()
 
     def paths(self) -> list[Path]:
         """All episode files, sorted by name; none if the directory is not there yet."""
@@ -45,11 +50,20 @@ class EpisodeStore:
     def read(self, path: Path) -> Episode:
         """The episode in one of the files. Raises CorruptEpisode, and lists it in `corrupt`."""
         try:
-            return read_episode(path)
+            return self._labels.apply(read_episode(path))
         except CorruptEpisode as error:
             if path not in (known for known, _ in self.corrupt):
                 self.corrupt.append((path, error.why))
             raise
+
+    def relabelled(self) -> list[Label]:
+        """The labels that people have given or changed since the last call; episodes are read by them from now on."""
+        return self._labels.poll()
+
+    @property
+    def discarded(self) -> set[str]:
+        """Ids of episodes that people have discarded."""
+        return self._labels.discarded
 
     def new(self) -> list[Episode]:
         """The episodes that came since the last call, sorted by name; unreadable files are left out (see `corrupt`)."""
@@ -68,7 +82,7 @@ class EpisodeStore:
         for path in self.paths():
             size += path.lstat().st_size
             try:
-                episode = read_episode(path)
+                episode = self._labels.apply(read_episode(path))
             except CorruptEpisode as error:
                 corrupt.append((path, error.why))
                 continue

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError, read_episode
+from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError
 from robot_finetune.data.episode_store import EpisodeStore, Verification
+from robot_finetune.data.label_log import LABEL, Label, add_label
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.types import Episode
 
@@ -20,7 +21,8 @@ TABLE = "outcomes.csv"
 
 @dataclass(frozen=True)
 class EpisodeRow:
-    """One line of the table of episodes. stamp: [s, robot's clock]. problem: why the file cannot be read, or empty."""
+    """One line of the table of episodes. stamp: [s, robot's clock]. label: what a person said of it since. problem: why
+    the file cannot be read, or empty."""
 
     file: str
     episode_id: str = ""
@@ -33,17 +35,33 @@ class EpisodeRow:
     success: bool = False
     confidence: float = float("nan")
     contradiction: bool = False
+    label: str = ""
     problem: str = ""
 
 
 def list_rows(folder: Path) -> list[EpisodeRow]:
     """One row for each episode file in a directory of episodes or in a session's folder. Raises EpisodeLogError."""
-    return [_read(path)[0] for path in _store(folder).paths()]
+    store = _store(folder)
+    return [_read(store, path)[0] for path in store.paths()]
 
 
 def verify(folder: Path) -> Verification:
     """Read every episode in a directory of episodes or in a session's folder. Raises EpisodeLogError."""
     return _store(folder).verify()
+
+
+def relabel(folder: Path, episode_id: str, verdict: str, who: str, why: str = "") -> None:
+    """Say what a grasp of a session really was, one of VERDICTS. Raises EpisodeLogError if there is no such grasp or
+    the label cannot be written."""
+    store = _store(folder)
+    if episode_id not in [path.stem for path in store.paths()]:
+        raise EpisodeLogError(f"{store.folder}: no episode {episode_id}; `robot-finetune episodes list` has their ids")
+    try:
+        add_label(store.folder, Label(episode_id, verdict, who, why=why))
+    except OSError as error:
+        raise EpisodeLogError(
+            f"{store.folder}: cannot be written ({error.strerror}); make room, or own the folder"
+        ) from error
 
 
 def export(folder: Path, out: Path) -> list[EpisodeRow]:
@@ -58,7 +76,7 @@ def export(folder: Path, out: Path) -> list[EpisodeRow]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in store.paths():
-            row, episode = _read(path)
+            row, episode = _read(store, path)
             rows.append(row)
             if episode is not None:
                 with atomic_file(out / f"{path.stem}.npz") as stream:
@@ -81,9 +99,9 @@ def _store(folder: Path) -> EpisodeStore:
     return EpisodeStore(folder)
 
 
-def _read(path: Path) -> tuple[EpisodeRow, Episode | None]:
+def _read(store: EpisodeStore, path: Path) -> tuple[EpisodeRow, Episode | None]:
     try:
-        episode = read_episode(path)
+        episode = store.read(path)
     except CorruptEpisode as error:
         return EpisodeRow(path.name, problem=error.why), None
     row = EpisodeRow(
@@ -98,6 +116,7 @@ def _read(path: Path) -> tuple[EpisodeRow, Episode | None]:
         success=episode.outcome.success,
         confidence=episode.outcome.confidence,
         contradiction=episode.outcome.contradiction,
+        label=episode.meta.get(LABEL, ""),
     )
     return row, episode
 

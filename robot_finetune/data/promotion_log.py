@@ -1,26 +1,19 @@
-"""What a promotion gate was told and what it decided, a line each in DIR/promotion.jsonl: the gate is restored from it.
-
-Lines are appended one by one and forced to the disk; one that a crash has torn is left out.
-"""
+"""What a promotion gate was told and what it decided, a line each in DIR/promotion.jsonl: the gate is restored from
+it."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from robot_finetune.config import ConfigError, from_mapping, setting
-from robot_finetune.files import parse_json, to_json
+from robot_finetune.config import setting
+from robot_finetune.data.line_log import LineLog, read_lines
 from robot_finetune.types import NO_TRIAL, SIDES
 
 PROMOTION_FILE = "promotion.jsonl"
 GATED, IMMEDIATE = "gated", "immediate"
 """How a new version comes to act: on trial first, or from the next episode on."""
-LARGEST_LINE = 10_000
-"""Characters."""
 STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED = (
     "started",
     "offered",
@@ -92,48 +85,17 @@ class Decision:
         return f"version {self.version} {PHRASES.get(self.decision, self.decision)}"
 
 
-class PromotionLog:
+class PromotionLog(LineLog):
     """Appends to DIR/promotion.jsonl; of one process."""
 
     def __init__(self, folder: Path) -> None:
         """Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / PROMOTION_FILE
-        if self._path.is_file() and not self._path.read_bytes().endswith(b"\n"):
-            self._append("")  # ends a torn line
-
-    def add(self, entry: Fact | Decision) -> None:
-        """Write a line, safe on the disk when this returns. Raises OSError."""
-        empty, given = dataclasses.asdict(type(entry)()), dataclasses.asdict(entry)
-        self._append(to_json({name: value for name, value in given.items() if value != empty[name]}))
-
-    def _append(self, line: str) -> None:
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        super().__init__(folder / PROMOTION_FILE)
 
 
 def read_promotion(folder: Path) -> tuple[list[Fact | Decision], list[str]]:
     """What DIR/promotion.jsonl holds, in order, and one line for each that cannot be read; nothing without the file."""
-    path = folder / PROMOTION_FILE
-    entries: list[Fact | Decision] = []
-    damaged = []
-    if not path.is_file():
-        return [], []
-    for number, text in enumerate(_lines(path), 1):
-        if not text.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            data: Any = parse_json(text)
-            if not isinstance(data, dict):
-                raise ValueError("no group of keys")
-            is_fact = "fact" in data
-            entries.append(from_mapping(Fact, data, where) if is_fact else from_mapping(Decision, data, where))
-        except (ConfigError, ValueError) as error:
-            damaged.append(f"{where}: {error}; it is passed over")
-    return entries, damaged
+    return read_lines(folder / PROMOTION_FILE, lambda data: Fact if "fact" in data else Decision)
 
 
 def facts(entries: list[Fact | Decision]) -> list[Fact]:
@@ -141,9 +103,3 @@ def facts(entries: list[Fact | Decision]) -> list[Fact]:
     found = [entry for entry in entries if isinstance(entry, Fact)]
     starts = [index for index, fact in enumerate(found) if fact.fact == STARTED]
     return found[starts[-1] :] if starts else []
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        while line := stream.readline(LARGEST_LINE):
-            yield line

@@ -191,6 +191,20 @@ class ReplayBuffer:
             next_step=np.ascontiguousarray(next_row["step"]),
         )
 
+    def relabel(self, episode_id: str, success: bool) -> bool:
+        """Change the outcome of an episode that can be sampled; False if there is none of this id."""
+        self._require_writable()
+        key = np.frombuffer(episode_key(episode_id), np.uint8)
+        with self._locked(fcntl.LOCK_EX):
+            where = self._visible()
+            found = where[(self._rows["key"][where] == key).all(axis=1)]
+            for index in found:
+                row = self._rows[index].copy()
+                row["success"] = success
+                row["crc"] = checksum(row, self._images[index])
+                self._rows[index] = row
+        return len(found) > 0
+
     def keep_first(self, transitions: int) -> None:
         """Forget what was added after the first `transitions` rows: back to a state saved earlier. Raises ReplayError
         if they are not all there any more, or end within an episode."""

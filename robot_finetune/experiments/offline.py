@@ -12,8 +12,9 @@ from pathlib import Path
 
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.data.episode_log import CorruptEpisode, read_episode
+from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.label_log import may_be_learned_from
 from robot_finetune.data.layout import EPISODES, REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_cache import unpacked
@@ -27,7 +28,6 @@ from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.offline_score import Closing, is_held_out, log_losses
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.types import LEARNING
 
 BEST, STATE, PROGRESS = "best", "state.pt", "progress.json"
 LOG_EVERY = 50  # gradient steps
@@ -81,7 +81,7 @@ class OfflineTraining:
         fine_tune = config.fine_tune
         if policy is None:  # nothing to go back to, and nothing that could say where the gripper is seen
             fine_tune = replace(fine_tune, base_weight=0.0, bellman=replace(fine_tune.bellman, see_gripper=0.0))
-        files = [path for folder in folders for path in episode_files(folder)]
+        files = [(store, path) for store in map(episodes_in, folders) for path in store.paths()]
         self.new = ReplayBuffer(out / "data", max(1, len(files)) * shape.max_steps, shape.image_size)
         self.closings: list[Closing] = []
         self._read(files)
@@ -114,14 +114,14 @@ class OfflineTraining:
                 self._look()
         self._pack()
 
-    def _read(self, files: Iterable[Path]) -> None:
-        for path in files:
+    def _read(self, files: Iterable[tuple[EpisodeStore, Path]]) -> None:
+        for store, path in files:
             try:
-                episode = read_episode(path)
+                episode = store.read(path)
             except CorruptEpisode as error:
                 print(f"passed over: {error}", flush=True)
                 continue
-            if episode.mode not in LEARNING:
+            if not may_be_learned_from(episode):
                 continue
             if is_held_out(episode.episode_id, self.config.hold_out):
                 self.closings.extend(filter(None, [Closing.of(episode)]))
@@ -172,9 +172,9 @@ class OfflineTraining:
         )
 
 
-def episode_files(folder: Path) -> list[Path]:
-    """The episode files of a session's folder, or of a folder of episodes. Raises ConfigError if there are none."""
-    found = EpisodeStore(folder / EPISODES).paths() or EpisodeStore(folder).paths()
-    if not found:
-        raise ConfigError(f"{folder}: no episodes there; give the --out folder of a session")
-    return found
+def episodes_in(folder: Path) -> EpisodeStore:
+    """The episodes of a session's folder, or of a folder of episodes. Raises ConfigError if there are none."""
+    for store in (EpisodeStore(folder / EPISODES), EpisodeStore(folder)):
+        if store.paths():
+            return store
+    raise ConfigError(f"{folder}: no episodes there; give the --out folder of a session")

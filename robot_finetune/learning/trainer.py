@@ -17,6 +17,7 @@ from typing import Any
 from robot_finetune.config import ConfigError, from_mapping, setting, share_path
 from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.label_log import DISCARD, SUCCESS, may_be_learned_from
 from robot_finetune.data.layout import CHECKPOINTS, EPISODES, REPLAY, TRAINER_STATE
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_cache import unpacked
@@ -26,7 +27,6 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint,
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.offline_score import Closing, OfflineScore, is_held_out, score
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.types import LEARNING
 
 HELD_OUT = 400
 """The newest grasps that versions are scored on, at most."""
@@ -86,8 +86,8 @@ class Trainer:
         self._state.parent.mkdir(parents=True, exist_ok=True)
         base = load_checkpoint(policy)
         size = base.network.config.image_size
-        self.replay = self._open_replay(out / TRAINER_STATE / "replay", size)
         self._store = EpisodeStore(out / EPISODES)
+        self.replay = self._open_replay(out / TRAINER_STATE / "replay", size)
         self._grasps = 0
         self._held_out: deque[Closing] = deque(maxlen=HELD_OUT)
         packed = next(
@@ -141,11 +141,14 @@ class Trainer:
         from.
         """
         found = 0
+        for label in self._store.relabelled():
+            if label.verdict != DISCARD:
+                self.replay.relabel(label.episode_id, label.verdict == SUCCESS)
         for path in self._store.poll():
             try:
                 episode = self._store.read(path)
                 doubtful = episode.outcome.contradiction and not self.config.learn_from_contradictions
-                if episode.mode not in LEARNING or doubtful:
+                if not may_be_learned_from(episode) or doubtful:
                     continue
                 if is_held_out(episode.episode_id, self.config.hold_out):
                     self._held_out.extend(filter(None, [Closing.of(episode)]))
@@ -210,13 +213,16 @@ class Trainer:
         return None
 
     def _open_replay(self, folder: Path, image_size: int) -> ReplayBuffer:
-        """The replay of an earlier run, or a new one if that is damaged or of another size: the episodes fill it."""
+        """The replay of an earlier run, or a new one, which the episodes fill, if that is damaged, of another size, or
+        holds a grasp that was discarded since."""
         try:
-            return ReplayBuffer(folder, self.config.replay_capacity, image_size)
+            replay = ReplayBuffer(folder, self.config.replay_capacity, image_size)
+            if not any(episode_id in replay for episode_id in self._store.discarded):
+                return replay
         except ReplayError as error:
             self.rejected.append(f"{error} (done)")
-            shutil.rmtree(folder)
-            return ReplayBuffer(folder, self.config.replay_capacity, image_size)
+        shutil.rmtree(folder)
+        return ReplayBuffer(folder, self.config.replay_capacity, image_size)
 
 
 def _smooth(past: float, value: float) -> float:

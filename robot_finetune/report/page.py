@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.label_log import DISCARD
 from robot_finetune.report import sections
 from robot_finetune.report.promotion import trials
 from robot_finetune.robot.discards import too_many
@@ -33,14 +34,23 @@ def write_report(folder: Path) -> Report:
     path = record.folder / REPORT_FILE
     with atomic_file(path) as stream:
         stream.write(render(record, summary).encode())
-    said = (headline(record), verdict(record), discards(record), *_figures(summary), f"report: {path}")
+    said = (
+        headline(record),
+        verdict(record),
+        discards(record),
+        corrections(record),
+        *_figures(summary),
+        f"report: {path}",
+    )
     return Report(path, summary, tuple(filter(None, said)))
 
 
 def render(record: SessionRecord, summary: dict[str, Any]) -> str:
     """The HTML page."""
     parts = [
-        sections.head(record, headline(record), " ".join(filter(None, (verdict(record), discards(record))))),
+        sections.head(
+            record, headline(record), " ".join(filter(None, (verdict(record), discards(record), corrections(record))))
+        ),
         sections.cards(record, summary),
         sections.change(record),
         sections.measured(record),
@@ -96,6 +106,16 @@ def discards(record: SessionRecord) -> str:
     """That too many episodes were discarded, and why, in one sentence; "" if they were not."""
     complaint = too_many(record.metrics.discarded, len(record.phases.all), record.head.options.discard_share)
     return complaint and f"{complaint}."
+
+
+def corrections(record: SessionRecord) -> str:
+    """What people have said of grasps afterwards, in one sentence; "" if nothing."""
+    grasps = record.phases.all
+    wrong, gone = sum(grasp.corrected for grasp in grasps), sum(grasp.label == DISCARD for grasp in grasps)
+    confirmed = sum(bool(grasp.label) for grasp in grasps) - wrong - gone
+    said = {"corrected": wrong, "confirmed": confirmed, "discarded": gone}
+    told = ", ".join(f"{count} {name}" for name, count in said.items() if count)
+    return told and f"Judgements that were looked at afterwards: {told}."
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot_finetune.data.episode_log import CorruptEpisode, read_episode
+from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.label_log import DISCARD, LABEL
+from robot_finetune.data.label_log import JUDGED as WAS_JUDGED
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.promotion_log import JUDGED, STARTED, Decision, Fact, read_promotion
 from robot_finetune.data.version_card import VersionCard
@@ -26,7 +28,8 @@ from robot_finetune.types import EVALUATE, LEARNING, Episode
 class Grasp:
     """One grasp. number: in the order in which they were made; 0 in old logs, whose ids sort by time.
 
-    decision_ms: wall time of each decision. path: the episode's file.
+    decision_ms: wall time of each decision. path: the episode's file. label: what a person has said of it since, ""
+    if nothing; corrected: whether the judgement was another one.
     """
 
     episode_id: str
@@ -39,6 +42,8 @@ class Grasp:
     decision_ms: tuple[float, ...] = ()
     path: Path = Path()
     number: int = 0
+    label: str = ""
+    corrected: bool = False
 
     @property
     def order(self) -> tuple[int, str]:
@@ -59,6 +64,8 @@ class Grasp:
             times,
             path,
             int(episode.meta.get("number", 0)),
+            label := episode.meta.get(LABEL, ""),
+            label not in ("", DISCARD) and episode.meta[WAS_JUDGED] != outcome.success,
         )
 
 
@@ -86,8 +93,9 @@ def success(grasps: Sequence[Grasp]) -> Proportion:
 def sort_into_phases(grasps: Sequence[Grasp], base_version: int) -> Phases:
     """Which grasp belongs to which phase of a session that began with `base_version`."""
     ordered = sorted(grasps, key=lambda grasp: grasp.order)
-    learning = [grasp for grasp in ordered if grasp.mode in LEARNING]
-    measured = [grasp for grasp in ordered if grasp.mode == EVALUATE]
+    counted = [grasp for grasp in ordered if grasp.label != DISCARD]
+    learning = [grasp for grasp in counted if grasp.mode in LEARNING]
+    measured = [grasp for grasp in counted if grasp.mode == EVALUATE]
     early = [grasp for grasp in measured if not learning or grasp.order < learning[0].order]
     before = [grasp for grasp in early if grasp.version == base_version]
     late = [grasp for grasp in measured if learning and grasp.order > learning[-1].order]
@@ -127,9 +135,10 @@ class SessionRecord:
 def read_grasps(folder: Path) -> tuple[list[Grasp], list[str]]:
     """The grasps in DIR/episodes, and one line for each file that cannot be read."""
     grasps, corrupt = [], []
-    for path in EpisodeStore(folder / EPISODES).paths():
+    store = EpisodeStore(folder / EPISODES)
+    for path in store.paths():
         try:
-            grasps.append(Grasp.of(read_episode(path), path))
+            grasps.append(Grasp.of(store.read(path), path))
         except CorruptEpisode as error:
             corrupt.append(str(error))
     return grasps, corrupt

@@ -11,6 +11,7 @@ import yaml
 
 from robot_finetune.config import share_path
 from robot_finetune.data.episode_log import write_episode
+from robot_finetune.data.label_log import Label, add_label
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -223,3 +224,23 @@ def test_grasps_that_are_held_out_are_not_learned_from_and_score_each_version(ba
     log(out, range(20, 24))
     again.collect()
     assert again.replay.episodes == sum(not is_held_out(f"e{index:04d}", 0.4) for index in range(24))
+
+
+def test_labels_reach_the_trainer_whether_it_has_learned_from_the_grasp_or_not(base, out):
+    log(out, (1, 3))  # successes
+    trainer = start(base, out)
+    assert trainer.replay.successes == 2
+    add_label(out / "episodes", Label("e0001", "failure", "ada"))
+    add_label(out / "episodes", Label("e0005", "failure", "ada"))
+    add_label(out / "episodes", Label("e0007", "discard", "ada"))
+    log(out, (5, 7, 9))
+    assert trainer.collect() == 2
+    assert (trainer.replay.episodes, trainer.replay.successes) == (4, 2)
+
+
+def test_a_grasp_that_is_discarded_after_it_was_learned_from_is_gone_with_the_next_start(base, out):
+    log(out, range(4))
+    assert start(base, out).replay.episodes == 4
+    add_label(out / "episodes", Label("e0002", "discard", "ada"))
+    trainer = start(base, out)
+    assert trainer.replay.episodes == trainer.grasps == 3 and not trainer.rejected

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from robot_finetune.config import ConfigError, share_path
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode, write_episode
 from robot_finetune.data.folder_lock import FolderBusy, folder_lock
+from robot_finetune.data.label_log import LABELS_FILE, Label, Labels, add_label
 from robot_finetune.data.layout import CHECKPOINTS
 from robot_finetune.data.promotion_log import (
     BEGUN,
@@ -164,7 +165,19 @@ def _replayed(folder: Path) -> None:
         raise ConfigError(damaged[0])
 
 
+def _labelled(folder: Path) -> None:
+    """Whatever labels there are, episodes are read by them."""
+    labels = Labels(folder)
+    labels.poll()
+    labels.apply(episode())
+    if labels.damaged:
+        raise ConfigError(labels.damaged[0])
+
+
 READERS: dict[str, Reader] = {
+    "labels": Reader(
+        LABELS_FILE, lambda folder: add_label(folder, Label("e", "failure", "ada", why="größer")), _labelled
+    ),
     "promotion log": Reader(PROMOTION_FILE, _promotion, _replayed),
     "robot profile": Reader(
         "robot.yaml",
