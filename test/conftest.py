@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,9 @@ from robot_finetune.ros.shared_memory import remove_orphans
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")  # on a busy computer everything takes longer: no property depends on it
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's `&`: every process here would begin deaf to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads spin while other processes use the cores
 
