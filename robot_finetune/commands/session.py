@@ -51,12 +51,12 @@ def _run(folder: Path, head: Any, asked_to_stop: Any) -> None:
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show every character is no reason to end
     progress = Progress(sys.stdout)
     try:
-        _show(folder, head, asked_to_stop, progress)
+        _session(folder, head, asked_to_stop, progress)
     finally:
         progress.drain()
 
 
-def _show(folder: Path, head: Any, asked_to_stop: Any, progress: Any) -> None:
+def _session(folder: Path, head: Any, asked_to_stop: Any, progress: Any) -> None:
     from robot_finetune.config import ConfigError
     from robot_finetune.report.page import write_report
     from robot_finetune.robot.interfaces import RobotError

@@ -35,7 +35,7 @@ class EpisodeStore:
         self.corrupt: list[tuple[Path, str]] = []
         self._polled: set[str] = set()
         self._labels = Labels(self.folder)
-        self._labels.poll()
+        self._relabelled = self._labels.poll()
 
     def paths(self) -> list[Path]:
         """All episode files, sorted by name; none if the directory is not there yet."""
@@ -57,8 +57,10 @@ class EpisodeStore:
             raise
 
     def relabelled(self) -> list[Label]:
-        """The labels that people have given or changed since the last call; episodes are read by them from now on."""
-        return self._labels.poll()
+        """The labels that people have given or changed since the last call, at first all that there are; episodes are
+        read by them from now on."""
+        found, self._relabelled = self._relabelled + self._labels.poll(), []
+        return found
 
     @property
     def discarded(self) -> set[str]:

@@ -244,3 +244,10 @@ def test_a_grasp_that_is_discarded_after_it_was_learned_from_is_gone_with_the_ne
     add_label(out / "episodes", Label("e0002", "discard", "ada"))
     trainer = start(base, out)
     assert trainer.replay.episodes == trainer.grasps == 3 and not trainer.rejected
+
+
+def test_labels_that_were_given_while_no_trainer_ran_reach_what_it_has_learned_from(base, out):
+    log(out, (1, 3))
+    assert start(base, out).replay.successes == 2
+    add_label(out / "episodes", Label("e0001", "failure", "ada"))
+    assert start(base, out).replay.successes == 1
