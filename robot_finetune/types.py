@@ -20,6 +20,9 @@ OPEN, CLOSE, TERMINATE = 5, 6, 7
 EXPLORE, EVALUATE, SCRIPTED = "explore", "evaluate", "scripted"
 MODES = (EXPLORE, EVALUATE, SCRIPTED)
 """What an episode is for; see `Episode`."""
+AUTO = "auto"
+"""Asked of the policy instead of a mode: explore when success has fallen, else evaluate."""
+WISHES = (*MODES, AUTO)
 LEARNING = (EXPLORE, SCRIPTED)
 """Modes whose episodes may be learned from."""
 NO_TRIAL, INCUMBENT, CANDIDATE = "no_trial", "incumbent", "candidate"

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "adaptation": "Success after 25 to 800 grasps, variation by variation, beside the paper's figures; resumable.",
     "ablation": "Which parts of the fine-tuning recipe count; resumable.",
     "trust": "Whether the promotion gate keeps bad versions from the robot, and what it costs; resumable.",
+    "drift": "Whether mode auto notices a changed cell and recovers; resumable.",
     "grasp_detection": "How often the judgement of grasps agrees with the simulation's truth.",
     "decision": "Time from an image to an action, beside the bare network's.",
     "training": "Time of a gradient step, beside a bare one's.",

@@ -23,6 +23,8 @@ STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED = (
     "promote",
     "failed",
 )
+ADAPTING, WORKING = "adapting", "working"
+"""Decisions of mode "auto"."""
 FACTS = (STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED)
 
 PHRASES = {
@@ -33,6 +35,8 @@ PHRASES = {
     "dismissed": "is dismissed",
     "restored": "acts again",
     "kept": "goes on",
+    ADAPTING: "adapts",
+    WORKING: "works",
 }
 """What becomes of a version by a decision about it."""
 
@@ -49,7 +53,8 @@ class Fact:
     """Something that happened.
 
     started: a policy began to work. offered: a sound version was announced. begun: an episode, exploring or not.
-    judged: a grasp of `side` succeeded or not. rollback, promote: an operator's wish. failed: a version cannot act.
+    judged: a grasp of `side`, exploring or not, succeeded or not. rollback, promote: an operator's wish. failed: a
+    version cannot act.
     """
 
     fact: str = setting("", "what happened", choices=FACTS)
@@ -57,6 +62,7 @@ class Fact:
     sha256: str = setting("", "of its weights")
     path: str = setting("", "checkpoint folder")
     explore: bool = setting(False, "whether the episode explores")
+    auto: bool = setting(False, "whether that was chosen in mode auto")
     side: str = setting(NO_TRIAL, "of a trial, that grasped", choices=SIDES)
     success: bool = setting(False, "of the grasp")
     episode_id: str = setting("", "of the grasp")

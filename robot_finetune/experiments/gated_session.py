@@ -20,17 +20,18 @@ from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.promotion_log import Decision, Fact
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from robot_finetune.learning.promotion.autonomy import Autonomy, AutonomyConfig
 from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
 from robot_finetune.learning.version_switch import SwitchingPolicy, version_id
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
-from robot_finetune.robot.profile import RobotProfile, load_robot
+from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.variations import load_variation
-from robot_finetune.types import Episode
+from robot_finetune.types import EVALUATE, EXPLORE, Episode
 
 FIRST_SCENE = 40_000_000
 """Scenes of sessions are none of explorations or evaluations."""
@@ -58,28 +59,69 @@ class SessionPlan:
     training: TrainerConfig = TrainerConfig()
     spoiling: Spoiling = Spoiling()
     robot: str = "sim"
+    auto: AutonomyConfig = AutonomyConfig()
 
 
-class _Bench:
+class Bench:
     """A cell under a variation, and who grasps in it."""
 
-    def __init__(self, plan: SessionPlan, variation: str, policy: SwitchingPolicy, profile: RobotProfile) -> None:
-        network = load_checkpoint(plan.policy).network.config
+    def __init__(self, plan: SessionPlan, variation: str, policy: SwitchingPolicy) -> None:
+        network, profile = load_checkpoint(plan.policy).network.config, load_robot(plan.robot)
         self.variation = load_variation(variation)
         self._cell = Cell(profile, self.variation)
         settings = RunnerConfig(network.max_steps, network.image_size, look=False)
         self._runner = EpisodeRunner(sim_robot(self._cell), profile, policy, GraspDetector(profile), config=settings)
         self._scene = FIRST_SCENE + plan.seed * 100_000
 
-    def explore(self) -> Episode:
+    def switch(self, variation: str) -> None:
+        """Change the cell's state."""
+        self.variation = load_variation(variation)
+        self._cell.set_variation(self.variation)
+
+    def grasp(self, mode: str = EXPLORE) -> Episode:
         """One grasp in a new scene; a discarded one is made again in the next."""
         while True:
             self._scene += 1
             self._cell.reset(self._scene, "held_out", at_start=True)
             try:
-                return self._runner.run(f"s{self._scene:09d}", self.variation.name, "explore")
+                return self._runner.run(f"s{self._scene:09d}", self.variation.name, mode)
             except EpisodeDiscarded:
                 continue
+
+
+class SimulatedSession:
+    """A policy and its trainer in a new folder. facts: what was told and decided. folders: of versions, by number."""
+
+    def __init__(self, plan: SessionPlan, out: Path) -> None:
+        torch.set_num_threads(1)
+        profile, base = load_robot(plan.robot), load_checkpoint(plan.policy)
+        self.facts: list[Fact | Decision] = []
+        self.folders = {base.version: Path(plan.policy)}
+        gate = Gate(version_id(base), plan.promotion)
+        network = QPolicy(base, profile, seed=plan.seed)
+        self.policy = SwitchingPolicy(network, gate, self.facts.append, autonomy=Autonomy(plan.auto))
+        self._trainer = Trainer(Path(plan.policy), out, profile, _spoiled(plan), plan.seed)
+        self._plan, self._episodes = plan, out / EPISODES
+        self._rng = np.random.default_rng(plan.seed)
+        self._episodes.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def decisions(self) -> list[dict[str, Any]]:
+        """All that was decided, in order."""
+        return [dataclasses.asdict(entry) for entry in self.facts if isinstance(entry, Decision)]
+
+    def learn(self, episode: Episode) -> None:
+        """Log an episode, and take what gradient steps are due after it."""
+        write_episode(self._episodes, _told(episode, self._plan.spoiling.flipped, self._rng))
+        self._trainer.collect()
+        while not self._trainer.waiting:
+            _offer(self.policy, self._trainer.update(), self.folders, self._plan.spoiling)
+
+    def finish(self) -> int:
+        """Publish the last gradient steps; returns the version that is deployed."""
+        _offer(self.policy, self._trainer.publish(), self.folders, self._plan.spoiling)
+        self.policy.begin_episode(EVALUATE)
+        return self.policy.gate.incumbent.version
 
 
 def run_session(plan: SessionPlan, out: Path, episodes: int, evaluation_seed: int = 0) -> dict[str, Any]:
@@ -87,39 +129,25 @@ def run_session(plan: SessionPlan, out: Path, episodes: int, evaluation_seed: in
 
     Returns {success: bool of each exploring grasp, version: of each, decisions, deployed, versions, folder, result}.
     """
-    torch.set_num_threads(1)
-    profile, base = load_robot(plan.robot), load_checkpoint(plan.policy)
-    facts: list[Fact | Decision] = []
-    gate = Gate(version_id(base), plan.promotion)
-    policy = SwitchingPolicy(QPolicy(base, profile, seed=plan.seed), gate, facts.append)
-    bench, other = _Bench(plan, plan.variation, policy, profile), None
-    if plan.spoiling.variation:
-        other = _Bench(plan, plan.spoiling.variation, policy, profile)
-    trainer = Trainer(Path(plan.policy), out, profile, _spoiled(plan), plan.seed)
-    rng, folders = np.random.default_rng(plan.seed), {base.version: Path(plan.policy)}
+    session = SimulatedSession(plan, out)
+    bench = Bench(plan, plan.variation, session.policy)
+    other = Bench(plan, plan.spoiling.variation, session.policy) if plan.spoiling.variation else None
     made: list[tuple[int, bool]] = []
-    (out / EPISODES).mkdir(parents=True, exist_ok=True)
     for _ in range(plan.grasps):
-        episode = bench.explore()
-        policy.judged(episode.episode_id, episode.outcome.success)
+        episode = bench.grasp()
+        session.policy.judged(episode.episode_id, episode.outcome.success)
         made.append((episode.policy_version, episode.outcome.success))
-        learned = other.explore() if other else episode
-        write_episode(out / EPISODES, _told(learned, plan.spoiling.flipped, rng))
-        trainer.collect()
-        while not trainer.waiting:
-            _offer(policy, trainer.update(), folders, plan.spoiling)
-    _offer(policy, trainer.publish(), folders, plan.spoiling)
-    policy.begin_episode("evaluate")
-    deployed = gate.incumbent.version
-    decisions = [dataclasses.asdict(entry) for entry in facts if isinstance(entry, Decision)]
-    result = evaluate(str(folders[deployed]), plan.variation, episodes, evaluation_seed, plan.robot, processes=1)
+        session.learn(other.grasp() if other else episode)
+    deployed = session.finish()
+    folder = str(session.folders[deployed])
+    result = evaluate(folder, plan.variation, episodes, evaluation_seed, plan.robot, processes=1)
     return {
         "success": [success for _, success in made],
         "version": [version for version, _ in made],
-        "decisions": decisions,
+        "decisions": session.decisions,
         "deployed": deployed,
-        "versions": len(folders) - 1,
-        "folder": str(folders[deployed]),
+        "versions": len(session.folders) - 1,
+        "folder": folder,
         "result": result,
     }
 

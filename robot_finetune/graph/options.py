@@ -12,7 +12,7 @@ from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, setting
 from robot_finetune.data.promotion_log import GATED, IMMEDIATE
 from robot_finetune.files import parse_yaml
 from robot_finetune.robot.profile import SIMULATED, TEMPLATE, RobotProfile
-from robot_finetune.types import EXPLORE, MODES
+from robot_finetune.types import EXPLORE, WISHES
 
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 """What is a launch argument that is one or the other, in any case of letters."""
@@ -31,7 +31,10 @@ class BringupOptions:
     policy: str = setting("", "checkpoint folder to start from; empty: the shipped base policy")
     out: str = setting("session", "folder for episodes, checkpoints and the trainer's state")
     mode: str = setting(
-        EXPLORE, "explore to learn, evaluate to measure, scripted to grasp without a network", choices=MODES
+        EXPLORE,
+        "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "
+        "network",
+        choices=WISHES,
     )
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)
     train: bool = setting(True, "whether to run the trainer")

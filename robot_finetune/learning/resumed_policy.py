@@ -7,7 +7,8 @@ from pathlib import Path
 
 from robot_finetune.data.promotion_log import FAILED, STARTED, Decision, Fact, PromotionLog, facts, read_promotion
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
-from robot_finetune.learning.promotion.gate import Gate, PromotionConfig, restored
+from robot_finetune.learning.promotion.autonomy import Autonomy, AutonomyConfig, restored
+from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.learning.version_switch import SwitchingPolicy, version_id
 from robot_finetune.robot.interfaces import Policy
@@ -20,9 +21,10 @@ def resumed_policy(
     config: PromotionConfig,
     complain: Callable[[str], None],
     scripted: Policy | None = None,
+    auto: AutonomyConfig = AutonomyConfig(),
 ) -> SwitchingPolicy:
-    """The policy of checkpoint `folder` with the gate that `out`/promotion.jsonl tells of. Without `out`, or if that is
-    about another first version, the gate is a new one.
+    """The policy of checkpoint `folder` with its gate, and what mode "auto" does, as `out`/promotion.jsonl tells.
+    Without `out`, or if that is about another first version, both are new.
 
     scripted: acts in episodes of mode "scripted".
 
@@ -31,7 +33,7 @@ def resumed_policy(
     """
     first = version_id(policy.checkpoint)
     if out is None:
-        return SwitchingPolicy(policy, Gate(first, config), scripted=scripted)
+        return SwitchingPolicy(policy, Gate(first, config), scripted=scripted, autonomy=Autonomy(auto))
     log = PromotionLog(out)
 
     def record(entry: Fact | Decision) -> None:
@@ -46,9 +48,9 @@ def resumed_policy(
     told = facts(entries)
     if not told or told[0].id != first:
         record(Fact(STARTED, *first, path=str(folder)))
-        return SwitchingPolicy(policy, Gate(first, config), record, scripted=scripted)
-    gate = restored(told, config)
-    switching = SwitchingPolicy(policy, gate, record, scripted=scripted)
+        return SwitchingPolicy(policy, Gate(first, config), record, scripted=scripted, autonomy=Autonomy(auto))
+    gate, autonomy = restored(told, config, auto)
+    switching = SwitchingPolicy(policy, gate, record, scripted=scripted, autonomy=autonomy)
     folders = {fact.id: Path(fact.path) for fact in told if fact.path}
     for known in gate.kept - {first}:
         try:

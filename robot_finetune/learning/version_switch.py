@@ -10,11 +10,12 @@ from pathlib import Path
 
 from robot_finetune.data.promotion_log import BEGUN, JUDGED, OFFERED, PROMOTE, ROLLBACK, Decision, Fact, VersionId
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from robot_finetune.learning.promotion.autonomy import Autonomy, decide
 from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, Turn
 from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.robot.interfaces import Decision as ActionDecision
 from robot_finetune.robot.interfaces import Policy
-from robot_finetune.types import SCRIPTED, Observation
+from robot_finetune.types import AUTO, EXPLORE, SCRIPTED, Observation
 
 
 def version_id(checkpoint: Checkpoint) -> VersionId:
@@ -36,18 +37,21 @@ class SwitchingPolicy:
         record: Callable[[Fact | Decision], None] = lambda entry: None,
         accept_updates: bool = True,
         scripted: Policy | None = None,
+        autonomy: Autonomy | None = None,
     ) -> None:
-        """gate: as it was left; by default a new one that begins with the policy's version. record: takes what the
-        gate was told and what it decided, in order. scripted: acts in episodes of mode "scripted"."""
+        """gate, autonomy: as they were left; by default new ones, the gate begins with the policy's version. record:
+        takes what they were told and what they decided, in order. scripted: acts in episodes of mode "scripted"."""
         self.accept_updates = accept_updates
         self.decision_ms = 0.0
         self.gate = gate or Gate(version_id(policy.checkpoint))
+        self.autonomy = autonomy or Autonomy()
         self.turn = Turn(self.gate.incumbent)
         self.decided: Decision | None = None
-        """The gate's last decision."""
+        """The last decision."""
         self.on_decision: Callable[[Decision], None] = lambda decision: None
         self._policy, self._scripted, self._record = policy, scripted, record
         self._acting: Policy = policy
+        self._auto = self._explores = False
         self._lock = threading.RLock()
         self._loaded = {version_id(policy.checkpoint): policy.checkpoint}
         self._places: dict[VersionId, Path] = {}
@@ -139,6 +143,11 @@ class SwitchingPolicy:
         except NothingToDecide as error:
             raise CheckpointError(str(error)) from error
 
+    def chosen_mode(self, wish: str) -> str:
+        """The mode of the next episode where `wish` is asked for: mode "auto" explores or measures as it needs."""
+        self._auto = wish == AUTO
+        return self.autonomy.mode if self._auto else wish
+
     def begin_episode(self, mode: str) -> None:
         """Change the version if the gate says so: only mode "explore" has trials, "evaluate" measures the incumbent."""
         self._acting = self._scripted if mode == SCRIPTED and self._scripted is not None else self._policy
@@ -146,7 +155,8 @@ class SwitchingPolicy:
             self.turn = Turn(self.gate.incumbent)
             self._acting.begin_episode(mode)
             return
-        explore = mode == "explore" and self.accept_updates
+        self._explores = mode == EXPLORE
+        explore = self._explores and self.accept_updates
         with self._lock:
             if self.accept_updates:
                 self.apply(Fact(BEGUN, explore=explore))
@@ -161,7 +171,8 @@ class SwitchingPolicy:
         """Tell the gate what came of the episode that was begun last, if it was one of a version."""
         if self._acting is not self._policy:
             return
-        self.apply(Fact(JUDGED, *self.turn.id, side=self.turn.side, success=success, episode_id=episode_id))
+        fact = Fact(JUDGED, *self.turn.id, explore=self._explores, auto=self._auto, side=self.turn.side)
+        self.apply(replace(fact, success=success, episode_id=episode_id))
 
     def act(self, observation: Observation) -> ActionDecision:
         """Decide; decision_ms is the wall time from image to action."""
@@ -171,9 +182,9 @@ class SwitchingPolicy:
         return replace(decision, side=self.turn.side)
 
     def apply(self, fact: Fact) -> list[Decision]:
-        """Tell the gate, and record what it was told and what it decided."""
+        """Tell gate and autonomy, and record what they were told and what they decided."""
         with self._lock:
-            decisions = self.gate.apply(fact)
+            decisions = decide(fact, self.gate, self.autonomy)
             if decisions or fact.fact != BEGUN:
                 self._record(fact)
             for self.decided in decisions:

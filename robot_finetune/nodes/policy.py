@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 
 from robot_finetune.config import ConfigError, policy_folder, resolve, setting
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
+from robot_finetune.learning.promotion.autonomy import AutonomyConfig
 from robot_finetune.learning.promotion.gate import PromotionConfig
 from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
 from robot_finetune.learning.resumed_policy import resumed_policy
@@ -48,7 +49,7 @@ from robot_finetune.ros.promotion_topic import PromotionPublisher, told
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.scene_reset import SceneReset
 from robot_finetune.ros.workspace_marker import workspace_shower
-from robot_finetune.types import EXPLORE, MODES, SCRIPTED
+from robot_finetune.types import EXPLORE, SCRIPTED, WISHES
 
 OLD_NAME = "autostart"
 """Of the parameter start_grasping, for one more release: unheard, it would let an arm move that should wait."""
@@ -65,8 +66,9 @@ class PolicyParameters:
     )
     mode: str = setting(
         EXPLORE,
-        "explore to learn, evaluate to measure, scripted to grasp without a network; from the next episode on",
-        choices=MODES,
+        "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "
+        "network; from the next episode on",
+        choices=WISHES,
     )
     seed: int = setting(0, "seed of exploration", low=0, high=2**31 - 1)
     start_grasping: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
@@ -87,6 +89,7 @@ class PolicyParameters:
     actions: PolicyConfig = setting(PolicyConfig)
     scripted: ScriptedConfig = setting(ScriptedConfig)
     promotion: PromotionConfig = setting(PromotionConfig)
+    auto: AutonomyConfig = setting(AutonomyConfig)
 
 
 class PolicyNode(ManagedNode):
@@ -115,7 +118,9 @@ class PolicyNode(ManagedNode):
         network = QPolicy(checkpoint, profile, parameters.actions, parameters.seed)
         self.get_logger().info(f"version {checkpoint.version} decides by {network.views}")
         scripted = ScriptedPolicy(profile, parameters.scripted, parameters.seed)
-        self._policy = resumed_policy(network, folder, out, parameters.promotion, self._complain, scripted)
+        self._policy = resumed_policy(
+            network, folder, out, parameters.promotion, self._complain, scripted, parameters.auto
+        )
         self._stop = stop = EmergencyStop()
         self._control = RunControl(stop, self._publish_state)
         shape = checkpoint.network.config
@@ -214,9 +219,10 @@ class PolicyNode(ManagedNode):
         self._policy.accept_updates = parameters.accept_updates
         self._summaries.expect(episode_id)
         self._reset_scene()
-        self._publisher.begin(episode_id, parameters.variation, parameters.mode)
+        mode = self._policy.chosen_mode(parameters.mode)
+        self._publisher.begin(episode_id, parameters.variation, mode)
         self._actions.begun(episode_id)
-        made = self._runner.run(episode_id, parameters.variation, parameters.mode)
+        made = self._runner.run(episode_id, parameters.variation, mode)
         how, took = "success" if made.outcome.success else f"no success ({made.end_reason})", made.meta["seconds"]
         who = made.mode if made.mode == SCRIPTED else f"version {made.policy_version}"
         self.get_logger().info(f"grasp {self._publisher.episode}: {how}, {who}, {took:.1f} s")

@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from robot_finetune.data.promotion_log import JUDGED, Decision, Fact
+from robot_finetune.data.promotion_log import ADAPTING, JUDGED, WORKING, Decision, Fact
 from robot_finetune.learning.promotion.sequential import probability_better
 from robot_finetune.report import plots
 from robot_finetune.report.sections import image, scrolling, section, table
 from robot_finetune.types import CANDIDATE, INCUMBENT
 
 DECISIVE = ("promoted", "rejected", "dismissed", "restored")
+MARKED = (*DECISIVE, ADAPTING, WORKING)
+"""In the figure."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ def trials(entries: Sequence[Fact | Decision]) -> str:
 
 def _plot(story: Story) -> bytes:
     decisive = [
-        (grasp, f"v{made.version} {made.decision}") for grasp, made in story.decisions if made.decision in DECISIVE
+        (grasp, f"v{made.version} {made.decision}") for grasp, made in story.decisions if made.decision in MARKED
     ]
     return plots.versions_on_trial(story.versions, story.success, story.sides, story.probability, decisive)
 

@@ -18,7 +18,8 @@ from robot_finetune.data.promotion_log import (
     Fact,
     VersionId,
 )
-from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, PromotionConfig, restored
+from robot_finetune.learning.promotion.autonomy import restored
+from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, PromotionConfig
 from robot_finetune.learning.promotion.sequential import EProcess, probability_better
 from robot_finetune.learning.promotion.trial import Trial
 from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
@@ -247,7 +248,7 @@ def test_whatever_happens_one_known_version_acts_and_a_restart_goes_on_the_same(
     gate, told, known = Gate(VersionId(0), config), [Fact(STARTED)], {0}
     for number, (kind, version, flag) in enumerate(events):
         if number == cut:
-            gate = restored(told, config)
+            gate, _ = restored(told, config)
         fact = offered(version) if kind == OFFERED else Fact(kind, version, f"hash {version}", explore=flag)
         if kind == JUDGED:
             turn = gate.turn(True)
@@ -261,6 +262,6 @@ def test_whatever_happens_one_known_version_acts_and_a_restart_goes_on_the_same(
         for explore in (True, False):
             acting = gate.turn(explore).id
             assert acting.version in known and acting not in gate.refused and acting in gate.kept
-    again = restored(told, config)
+    again, _ = restored(told, config)
     assert (again.turn(True), again.evidence, again.state) == (gate.turn(True), gate.evidence, gate.state)
     assert (again.history, again.waiting, again.refused) == (gate.history, gate.waiting, gate.refused)

@@ -40,7 +40,8 @@ from robot_finetune.files import parse_json
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
-from robot_finetune.learning.promotion.gate import PromotionConfig, restored
+from robot_finetune.learning.promotion.autonomy import restored
+from robot_finetune.learning.promotion.gate import PromotionConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.session.metrics import METRICS_FILE, SessionMetrics, read_metrics, write_metrics
 from robot_finetune.session.options import SESSION_FILE, SessionHead, read_head, write_head
@@ -160,7 +161,8 @@ def _replayed(folder: Path) -> None:
     """Whatever facts there are, a gate can be made of them."""
     entries, damaged = read_promotion(folder)
     if told := facts(entries):
-        restored(told, PromotionConfig()).turn(True)
+        gate, _ = restored(told, PromotionConfig())
+        gate.turn(True)
     if damaged:
         raise ConfigError(damaged[0])
 

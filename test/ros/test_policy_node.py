@@ -49,8 +49,8 @@ def test_variation_and_mode_change_from_the_next_episode_on(cell, ros):
     cell.policy()
     ros.wait_until(lambda: cell.summaries, "the first episode")
     assert ros.set_parameter("policy", "variation", "harsh_lighting").successful
-    assert ros.set_parameter("policy", "mode", "evaluate").successful
-    ros.wait_until(lambda: cell.summaries[-1].mode == PolicyStep.EVALUATE, "an episode after the change")
+    assert ros.set_parameter("policy", "mode", "auto").successful
+    ros.wait_until(lambda: cell.summaries[-1].mode == PolicyStep.EVALUATE, "an episode at work")
     assert cell.summaries[-1].variation == "harsh_lighting"
     refused = ros.set_parameter("policy", "variation", "harsh_lightning")
     assert not refused.successful and "did you mean 'harsh_lighting'" in refused.reason

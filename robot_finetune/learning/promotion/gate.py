@@ -20,8 +20,6 @@ every grasp (`sequential`):
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from robot_finetune.config import setting
@@ -34,7 +32,6 @@ from robot_finetune.data.promotion_log import (
     OFFERED,
     PROMOTE,
     ROLLBACK,
-    STARTED,
     Decision,
     Fact,
     VersionId,
@@ -312,13 +309,3 @@ class Gate:
         acting = self.incumbent.version if incumbent is None else incumbent
         evidence = dataclasses.asdict(self.evidence) if self._trial else {}
         return Decision(what, version.version, acting, why, evidence, self.grasps)
-
-
-def restored(facts: Sequence[Fact], config: PromotionConfig) -> Gate:
-    """The gate after `facts`, of which the first one is the start of a policy."""
-    gate = Gate(facts[0].id, config)
-    for fact in facts[1:]:
-        with suppress(NothingToDecide):  # under another configuration than they were recorded with
-            if fact.fact != STARTED:
-                gate.apply(fact)
-    return gate
