@@ -8,12 +8,14 @@ from typing import Any
 
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.label_log import DISCARD
+from robot_finetune.data.promotion_log import ADAPTING, PHRASES, WORKING, Decision
 from robot_finetune.report import sections
 from robot_finetune.report.promotion import trials
 from robot_finetune.robot.discards import too_many
 from robot_finetune.session.metrics import COMPLETE
 from robot_finetune.session.record import SessionRecord, read_record, success
 from robot_finetune.session.summary import write_summary
+from robot_finetune.types import AUTO
 
 REPORT_FILE = "report.html"
 
@@ -68,6 +70,8 @@ def render(record: SessionRecord, summary: dict[str, Any]) -> str:
 def headline(record: SessionRecord) -> str:
     """The result in one sentence."""
     phases = record.phases
+    if record.head.options.mode == AUTO and phases.all:
+        return f"{len(phases.all)} grasps in mode auto, {success(phases.all)} of them successful"
     before, after, grasps = success(phases.before), success(phases.after), len(phases.learning)
     if before.episodes and after.episodes:
         change = 100 * (after.rate - before.rate)
@@ -91,6 +95,8 @@ def verdict(record: SessionRecord) -> str:
     stopped = "" if ended in ("", COMPLETE) else f" The session is not complete: {ended}."
     if record.head.options.scripted:
         return f"To learn from them: robot-finetune pretrain --episodes {record.folder} --out runs/policy.{stopped}"
+    if record.head.options.mode == AUTO:
+        return f"{_changes_of_mind(record)}.{stopped}"
     if not (before.episodes and after.episodes):
         return f"Before and after are not both measured.{stopped}"
     if after.above(before):
@@ -100,6 +106,14 @@ def verdict(record: SessionRecord) -> str:
     else:
         sure = "the intervals overlap: more grasps are needed to tell"
     return f"95 % intervals {_interval(before.ci95)} before and {_interval(after.ci95)} after; {sure}.{stopped}"
+
+
+def _changes_of_mind(record: SessionRecord) -> str:
+    """When mode auto began to learn and to work again, and why."""
+    decisions = [entry for entry in record.promotion if isinstance(entry, Decision)]
+    told = [made for made in decisions if made.decision in (ADAPTING, WORKING)]
+    lines = [f"after {made.grasp} grasps it {PHRASES[made.decision]}: {made.reason}" for made in told]
+    return "; ".join(lines).capitalize() or "Success was as usual: there was nothing to learn"
 
 
 def discards(record: SessionRecord) -> str:

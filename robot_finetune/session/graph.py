@@ -34,7 +34,8 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
         out=str(folder),
         mode=EVALUATE,
         seed=seed,
-        train=not options.scripted and (len(phases.learning) < options.grasps or not phases.after),
+        train=not options.scripted
+        and (len(phases.towards(options.mode)) < options.grasps or (options.measures and not phases.after)),
         start_grasping=False,
         accept_updates=False,
         promotion=options.promotion,

@@ -12,7 +12,7 @@ import yaml
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, from_yaml, policy_folder, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.promotion_log import GATED, IMMEDIATE
-from robot_finetune.types import SCRIPTED
+from robot_finetune.types import AUTO, EXPLORE, SCRIPTED
 
 SESSION_FILE = "session.yaml"
 
@@ -23,7 +23,12 @@ class SessionOptions:
 
     robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
     variation: str = setting("transparent_bottles", "state of the cell: a name in config/variations or a YAML file")
-    grasps: int = setting(200, "grasps to learn from", low=1, high=100_000)
+    mode: str = setting(
+        EXPLORE,
+        "explore: measure, learn, measure again; auto: work, and learn whenever success falls",
+        choices=(EXPLORE, AUTO),
+    )
+    grasps: int = setting(200, "grasps to learn from; with mode auto all grasps", low=1, high=100_000)
     before: int = setting(100, "grasps that measure the first policy", low=0, high=10_000)
     after: int = setting(100, "grasps that measure the policy that is promoted at the end", low=0, high=10_000)
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)
@@ -49,6 +54,16 @@ class SessionOptions:
     def scripted(self) -> bool:
         """Whether grasps are made without a network, to learn from later."""
         return self.policy == SCRIPTED
+
+    @property
+    def learning_mode(self) -> str:
+        """What the policy is asked for while it may learn."""
+        return SCRIPTED if self.scripted else self.mode
+
+    @property
+    def measures(self) -> bool:
+        """Whether grasps measure a policy before and after: not where there is none, or where work itself tells."""
+        return self.learning_mode == EXPLORE
 
     @property
     def checkpoint(self) -> Path:

@@ -21,7 +21,7 @@ from robot_finetune.session.metrics import SessionMetrics, read_metrics
 from robot_finetune.session.options import SessionHead, read_head
 from robot_finetune.session.versions import session_versions
 from robot_finetune.stats import Proportion
-from robot_finetune.types import EVALUATE, LEARNING, Episode
+from robot_finetune.types import AUTO, EVALUATE, LEARNING, Episode
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ class Phases:
     learning: tuple[Grasp, ...] = ()
     after: tuple[Grasp, ...] = ()
     other: tuple[Grasp, ...] = ()
+
+    def towards(self, mode: str) -> tuple[Grasp, ...]:
+        """Those that count as the grasps of a session whose policy is asked for `mode`."""
+        return self.all if mode == AUTO else self.learning
 
     @property
     def all(self) -> tuple[Grasp, ...]:

@@ -25,8 +25,8 @@ from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
 from robot_finetune.session.monitor import Monitor
 from robot_finetune.session.options import SessionHead
 from robot_finetune.session.progress import Progress, View
-from robot_finetune.session.record import Phases, read_grasps, sort_into_phases, success
-from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED
+from robot_finetune.session.record import Grasp, Phases, read_grasps, sort_into_phases, success
+from robot_finetune.types import EVALUATE, EXPLORE
 
 LOGS = "logs"
 TICK = 0.05
@@ -156,10 +156,11 @@ class Session:
 
     def _learn(self) -> None:
         for kept_back in dict.fromkeys((self._kept_back, 0)):
-            left = self._options.grasps - len(self.phases.learning) - kept_back
+            left = self._options.grasps - len(self._made) - kept_back
             if left > 0:
-                self._phase = "scripted" if self._options.scripted else "finetune"
-                self._grasp(left, mode=SCRIPTED if self._options.scripted else EXPLORE, accept_updates=True)
+                mode = self._options.learning_mode
+                self._phase = "finetune" if mode == EXPLORE else mode
+                self._grasp(left, mode=mode, accept_updates=True)
             if self._trains:
                 self._phase = "last updates"
                 self._catch_up()
@@ -168,10 +169,14 @@ class Session:
             self._monitor.forget_trainer()
 
     @property
+    def _made(self) -> tuple[Grasp, ...]:
+        return self.phases.towards(self._options.mode)
+
+    @property
     def _kept_back(self) -> int:
         """Grasps that are made when the trainer has used up its updates: a trainer that is slower than the robot would
         else have its best version ready when there is no grasp left to try it with."""
-        gated = self._options.promotion == GATED
+        gated = self._options.promotion == GATED and self._options.measures
         return min(self._options.last_trial, self._options.grasps // 2) if gated else 0
 
     def _measure_newest_policy(self) -> None:
@@ -300,8 +305,8 @@ class Session:
     def _view(self) -> View:
         options, phases, monitor = self._options, self.phases, self._monitor
         parts = {"before": (phases.before, options.before), "after": (phases.after, options.after)}
-        shown, target = parts.get(self._phase, (phases.learning, options.grasps))
-        left = max(0, options.grasps - len(phases.learning)) + max(0, options.after - len(phases.after))
+        shown, target = parts.get(self._phase, (self._made, options.grasps))
+        left = max(0, options.grasps - len(self._made)) + max(0, options.after - len(phases.after))
         left += 0 if phases.learning else max(0, options.before - len(phases.before))
         pace, trainer, policy = self._metrics.grasps_per_minute, monitor.trainer, monitor.policy
         return View(

@@ -22,7 +22,7 @@ def new_head(folder: Path, given: dict[str, object]) -> SessionHead:
     if (folder / SESSION_FILE).exists():
         raise ConfigError(f"{folder} holds a session already: go on with --resume {folder}, or give another --out")
     options = merge_options(given)
-    if options.scripted:  # there is no policy to measure
+    if not options.measures:
         options = dataclasses.replace(options, before=0, after=0)
     policy = options.checkpoint
     card = read_card(policy)

@@ -9,7 +9,7 @@ import pytest
 from session_folder import BASE, write_grasp, write_head_of, write_promotion, write_session, write_version
 
 from robot_finetune import cli
-from robot_finetune.data.promotion_log import read_promotion
+from robot_finetune.data.promotion_log import ADAPTING, Decision, PromotionLog, read_promotion
 from robot_finetune.report import plots
 from robot_finetune.report.page import write_report
 from robot_finetune.report.promotion import story_of
@@ -205,3 +205,14 @@ def test_a_session_without_a_network_says_how_to_learn_from_it(tmp_path):
     headline, verdict, *_ = write_report(tmp_path).lines
     assert headline.startswith("4 grasps without a network, 25 %")
     assert f"robot-finetune pretrain --episodes {tmp_path}" in verdict
+
+
+def test_a_session_in_mode_auto_tells_when_it_learned_and_why(tmp_path):
+    write_head_of(tmp_path, mode="auto", before=0, after=0)
+    for number in range(4):
+        write_grasp(tmp_path, number, "evaluate", success=number < 3)
+    assert "nothing to learn" in write_report(tmp_path).lines[1]
+    PromotionLog(tmp_path).add(Decision(ADAPTING, 0, 0, "success has fallen below the usual 84 %", grasp=112))
+    headline, verdict, *_ = write_report(tmp_path).lines
+    assert headline == "4 grasps in mode auto, 75 % [30, 95] of them successful"
+    assert verdict == "After 112 grasps it adapts: success has fallen below the usual 84 %."

@@ -13,7 +13,7 @@ from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.options import SessionOptions
 from robot_finetune.session.record import Grasp, sort_into_phases
 from robot_finetune.session.start import new_head
-from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED
+from robot_finetune.types import AUTO, EVALUATE, EXPLORE, SCRIPTED
 
 POLICY = str(share_path("models", "base"))
 OPTIONS = SessionOptions(variation="base", grasps=2, policy=POLICY, seed=7)
@@ -113,3 +113,16 @@ def test_a_scripted_session_records_grasps_and_trains_nothing(tmp_path):
     assert parameters(specs, "policy")["policy"] == POLICY, "whose images have the size that is recorded"
     made = sort_into_phases([Grasp(f"e{i}", SCRIPTED, 0, True) for i in range(5)], BASE)
     assert len(made.learning) == 5 and not made.other
+
+
+def test_a_session_in_mode_auto_counts_all_grasps_and_measures_none_apart(tmp_path):
+    options = new_head(tmp_path / "new", {"mode": "auto", "grasps": 5}).options
+    assert (options.before, options.after, options.learning_mode) == (0, 0, AUTO)
+
+    def trains(count):
+        modes = [EVALUATE, EVALUATE, EXPLORE, EVALUATE, EVALUATE][:count]
+        made = sort_into_phases([Grasp(f"e{i}", mode, BASE, True) for i, mode in enumerate(modes)], BASE)
+        assert len(made.towards(AUTO)) == count
+        return "trainer" in [spec.name for spec in session_graph(tmp_path, options, made, runs=1)]
+
+    assert trains(0) and trains(4) and not trains(5)

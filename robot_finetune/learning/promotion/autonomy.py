@@ -57,7 +57,7 @@ class Autonomy:
     def apply(self, fact: Fact, incumbent: int, grasps: int) -> list[Decision]:
         """Take a fact; returns what was decided. Facts of other modes than "auto" say nothing.
 
-        incumbent: the version that is promoted after it. grasps: that were judged before it.
+        incumbent: the version that is promoted after it. grasps: that were judged by then.
         """
         if fact.fact != JUDGED or not fact.auto or fact.explore != (self.mode == EXPLORE):
             return []
