@@ -33,6 +33,8 @@ class NameOrFile(click.ParamType):
         ]
 
 
+FLAGS = {"earlier": "--with"}
+"""Of fields whose flag is not their name."""
 KINDS = {"robot": "robots", "variation": "variations"}
 VARIATION = NameOrFile(KINDS["variation"])
 VARIATION_HELP = "State of the cell: a name in config/variations or a YAML file."
@@ -60,10 +62,13 @@ def of_settings(cls: type) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         for field in reversed(dataclasses.fields(cls)):
-            flag, default = f"--{field.name.replace('_', '-')}", field.default
+            flag, default = FLAGS.get(field.name, f"--{field.name.replace('_', '-')}"), field.default
             text = field.metadata["description"] + (f" [{unit}]" if (unit := field.metadata["unit"]) else "")
-            text += f" (default: {default})" if default != "" else ""
-            option = click.option(flag, field.name, type=_type(field), default=None, help=text)
+            text += f" (default: {default})" if default not in ("", ()) else ""
+            repeated: dict[str, Any] = {}
+            if default == ():
+                repeated = {"multiple": True, "callback": lambda _, __, given: given or None}
+            option = click.option(flag, field.name, type=_type(field), default=None, help=text, **repeated)
             function = option(function)
         return function
 
@@ -76,5 +81,5 @@ def _type(field: dataclasses.Field[Any]) -> Any:
         return click.Choice(choices)
     if field.name in KINDS:
         return NameOrFile(KINDS[field.name])
-    kind = type(field.default)
+    kind = str if field.default == () else type(field.default)
     return {int: click.IntRange(low, high), float: click.FloatRange(low, high)}.get(kind, kind)

@@ -6,8 +6,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot_finetune.config import ConfigError
 from robot_finetune.data.episode_log import SUFFIX, CorruptEpisode, EpisodeLogError, read_episode
 from robot_finetune.data.label_log import Label, Labels
+from robot_finetune.data.layout import EPISODES
 from robot_finetune.types import Episode
 
 
@@ -102,3 +104,11 @@ class EpisodeStore:
                 f"{self.folder}: {free / 1e6:.0f} MB are free, recording needs at least {min_free_bytes / 1e6:.0f} MB; "
                 "delete files or choose another output folder"
             )
+
+
+def episodes_in(folder: Path) -> EpisodeStore:
+    """The episodes of a session's folder, or of a folder of episodes. Raises ConfigError if there are none."""
+    for store in (EpisodeStore(folder / EPISODES), EpisodeStore(folder)):
+        if store.paths():
+            return store
+    raise ConfigError(f"{folder}: no episodes there; give the --out folder of a session")

@@ -13,9 +13,9 @@ from pathlib import Path
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.episode_log import CorruptEpisode
-from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.episode_store import EpisodeStore, episodes_in
 from robot_finetune.data.label_log import may_be_learned_from
-from robot_finetune.data.layout import EPISODES, REPLAY
+from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_cache import unpacked
 from robot_finetune.data.replay_file import copy_newest, pack
@@ -170,11 +170,3 @@ class OfflineTraining:
             f"best version: log-loss {self.progress.best:.3f} held out; {keep.episodes} episodes in its replay; "
             f"fine-tune it with robot-finetune session --policy {self.out / BEST}"
         )
-
-
-def episodes_in(folder: Path) -> EpisodeStore:
-    """The episodes of a session's folder, or of a folder of episodes. Raises ConfigError if there are none."""
-    for store in (EpisodeStore(folder / EPISODES), EpisodeStore(folder)):
-        if store.paths():
-            return store
-    raise ConfigError(f"{folder}: no episodes there; give the --out folder of a session")

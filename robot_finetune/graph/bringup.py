@@ -22,7 +22,7 @@ PARAMETERS = {
     "camera": ("robot", "image_size"),
     "grasp_detector": ("robot",),
     "episode_logger": ("robot", "out"),
-    "trainer": ("robot", "policy", "out", "seed"),
+    "trainer": ("robot", "policy", "out", "earlier", "seed"),
     "policy": (
         "robot",
         "policy",

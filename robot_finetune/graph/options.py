@@ -30,6 +30,9 @@ class BringupOptions:
     variation: str = setting("base", "state of the cell: a name in config/variations or a YAML file")
     policy: str = setting("", "checkpoint folder to start from; empty: the shipped base policy")
     out: str = setting("session", "folder for episodes, checkpoints and the trainer's state")
+    earlier: str = setting(
+        "", "folders of earlier sessions that the trainer rehearses, besides the policy's own, with ':' between them"
+    )
     mode: str = setting(
         EXPLORE,
         "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "

@@ -32,6 +32,9 @@ class FineTuneConfig:
 
     batch_size: int = setting(64, "transitions a gradient step", low=2, high=4096)
     new_fraction: float = setting(0.5, "part of a batch that comes from the new data (paper: half)", low=0.0, high=1.0)
+    earlier_fraction: float = setting(
+        0.25, "part of the base data's share that comes from earlier sessions, where there are any", low=0.0, high=1.0
+    )
     transfer: float = setting(
         0.7, "part of the base data that is put into the scene of the new data (ours)", low=0.0, high=1.0
     )
@@ -55,7 +58,9 @@ class FineTuner:
         profile: RobotProfile,
         config: FineTuneConfig = FineTuneConfig(),
         seed: int = 0,
+        earlier: ReplayBuffer | None = None,
     ) -> None:
+        """earlier: grasps of earlier sessions, rehearsed as they are."""
         checkpoint.network.geometry.set_profile(profile)
         self.config, self.base, self.new = config, base, new
         self.start = copy.deepcopy(checkpoint.network)
@@ -63,6 +68,7 @@ class FineTuner:
         self.rng = np.random.default_rng(seed)
         self._rehearsed = SceneTransfer(base, new, profile, config.transfer)
         self._mounted = Mounting(new, checkpoint.network)
+        self._earlier = earlier
 
     @property
     def updates(self) -> int:
@@ -78,8 +84,12 @@ class FineTuner:
         """One gradient step, half on base and half on new transitions (all on one while the other is empty)."""
         new = round(self.config.batch_size * self.config.new_fraction) if len(self.base) else self.config.batch_size
         new = new if len(self.new) else 0
-        counts: list[tuple[Sampled, int]] = [(self._rehearsed, self.config.batch_size - new), (self._mounted, new)]
-        return self.learner.update(mixed_batch(counts, self.config.bellman, self.rng))
+        old = self.config.batch_size - new
+        counts: list[tuple[Sampled, int]] = [(self._mounted, new)]
+        if self._earlier:
+            counts.append((self._earlier, round(old * self.config.earlier_fraction)))
+            old -= counts[-1][1]
+        return self.learner.update(mixed_batch([(self._rehearsed, old), *counts], self.config.bellman, self.rng))
 
     def network(self) -> QNetwork:
         """The network to deploy: the averaged weights, as in QT-Opt, drawn back to those of the start by

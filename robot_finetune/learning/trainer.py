@@ -10,6 +10,7 @@ import math
 import re
 import shutil
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from robot_finetune.config import ConfigError, from_mapping, setting, share_path
 from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.label_log import DISCARD, SUCCESS, may_be_learned_from
-from robot_finetune.data.layout import CHECKPOINTS, EPISODES, REPLAY, TRAINER_STATE
+from robot_finetune.data.layout import CHECKPOINTS, EARLIER, EPISODES, REPLAY, TRAINER_STATE
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_cache import unpacked
 from robot_finetune.data.replay_storage import ReplayError
@@ -26,6 +27,7 @@ from robot_finetune.data.version_card import FineTuned
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.offline_score import Closing, OfflineScore, is_held_out, score
+from robot_finetune.learning.rehearsal import earlier_replay, earlier_sessions
 from robot_finetune.robot.profile import RobotProfile
 
 HELD_OUT = 400
@@ -75,8 +77,16 @@ class Trainer:
     """
 
     def __init__(
-        self, policy: Path, out: Path, profile: RobotProfile, config: TrainerConfig = TrainerConfig(), seed: int = 0
+        self,
+        policy: Path,
+        out: Path,
+        profile: RobotProfile,
+        config: TrainerConfig = TrainerConfig(),
+        seed: int = 0,
+        earlier: Sequence[Path] = (),
     ) -> None:
+        """earlier: folders of sessions that are rehearsed, besides that which the policy is from. Raises ConfigError
+        for one without episodes."""
         self.config = config
         self.loss = self.mean_q = math.nan
         self.rejected: list[str] = []  # one line for each file that cannot be used and was passed over
@@ -99,14 +109,17 @@ class Trainer:
                 f"{packed}: its images have {base_replay.image_size} px, those of the network in {policy} {size}; put "
                 f"the {REPLAY} of that network's pre-training beside it"
             )
-        self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
+        sessions = earlier_sessions(policy, earlier, out)
+        place = out / TRAINER_STATE / EARLIER
+        rehearsed = earlier_replay(sessions, place, base.network, self.rejected.append) if sessions else None
+        data = base_replay, self.replay, profile, config.fine_tune, seed, rehearsed
+        self._tuner = FineTuner(base, *data)
         if self._state.exists():
             try:
                 self._tuner.load_state(self._state)
             except CheckpointError as error:
                 self.rejected.append(f"{error}; training starts from the base policy again")
-                base = load_checkpoint(policy)  # the other one may hold half of the state
-                self._tuner = FineTuner(base, base_replay, self.replay, profile, config.fine_tune, seed)
+                self._tuner = FineTuner(load_checkpoint(policy), *data)  # the other one may hold half of the state
         self.newest = self._newest_sound()
         self._version = self.newest.version if self.newest else base.version
         self._next = max([self._version, *self._folders()]) + 1

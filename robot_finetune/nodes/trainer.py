@@ -47,6 +47,7 @@ class TrainerParameters:
     robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
     policy: str = setting("", "checkpoint folder of the base policy, with its replay.bin; empty: the shipped one")
     out: str = setting("session", "output folder: episodes are read from it, checkpoints written into it")
+    earlier: str = setting("", f"folders of earlier sessions to rehearse, with {os.pathsep!r} between them")
     seed: int = setting(0, "seed of batches and augmentation", low=0, high=2**31 - 1)
     poll_period: float = setting(0.5, "wait between two looks for new episodes", unit="s", low=0.01, high=60.0)
     training: TrainerConfig = setting(TrainerConfig)
@@ -65,7 +66,8 @@ class TrainerNode(ManagedNode):
         owned = ExitStack()
         self.at_close(owned.close)
         owned.enter_context(folder_lock(out, "trainer", f"trainer {self.get_fully_qualified_name()}"))
-        self._trainer = Trainer(policy, out, load_robot(config.robot), config.training, config.seed)
+        earlier = [Path(folder) for folder in config.earlier.split(os.pathsep) if folder]
+        self._trainer = Trainer(policy, out, load_robot(config.robot), config.training, config.seed, earlier)
         self._resumed = self._trainer.newest
         self._status = TrainerStatus()
         self._state = INACTIVE

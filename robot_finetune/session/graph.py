@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
         variation=options.variation,
         policy=str(options.checkpoint),
         out=str(folder),
+        earlier=os.pathsep.join(options.earlier),
         mode=EVALUATE,
         seed=seed,
         train=not options.scripted

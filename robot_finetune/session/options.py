@@ -37,6 +37,9 @@ class SessionOptions:
         "checkpoint folder to start from; empty: the shipped base policy; scripted: grasps without a network, to learn "
         "from later",
     )
+    earlier: tuple[str, ...] = setting(
+        (), "folder of an earlier session whose grasps are rehearsed, besides that which the policy is from; repeatable"
+    )
     promotion: str = setting(
         GATED, "how a version comes to act: on trial first, or from the next episode on", choices=(GATED, IMMEDIATE)
     )

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from robot_finetune.config import ConfigError, resolve
+from robot_finetune.data.episode_store import episodes_in
 from robot_finetune.data.version_card import read_card
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.session.options import SESSION_FILE, SessionHead, merge_options, read_head
@@ -39,6 +40,7 @@ def new_head(folder: Path, given: dict[str, object]) -> SessionHead:
             robot=_lasting("robots", options.robot),
             variation=_lasting("variations", options.variation),
             params_file=_existing(options.params_file),
+            earlier=tuple(_recorded(folder) for folder in options.earlier),
         ),
         started=time.strftime("%Y-%m-%d %H:%M:%S"),
         base_version=card.version,
@@ -68,6 +70,13 @@ def _lasting(kind: str, name: str) -> str:
     """A name as it is, a path as an absolute one. Raises ConfigError where there is no such thing."""
     path = resolve(kind, name)
     return name if Path(name).stem == name else str(path.absolute())
+
+
+def _recorded(folder: str) -> str:
+    """The absolute path of a folder with episodes. Raises ConfigError where there are none."""
+    path = Path(folder).expanduser().absolute()
+    episodes_in(path)
+    return str(path)
 
 
 def _existing(file: str) -> str:
