@@ -10,14 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from robot_finetune.report.style import AFTER, BAND, BEFORE, GRID, INK, MUTED, WINDOW
+from robot_finetune.session.record import swaps
 from robot_finetune.stats import Proportion, rolling_success
 from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
 
-INK, MUTED, GRID = "#1d2733", "#6b7785", "#e4e8ed"
-BEFORE, AFTER, BAND = "#9aa7b5", "#1f7a5c", "#2563a8"
 
-
-def success_over_grasps(outcomes: Sequence[bool], versions: Sequence[int], window: int = 40) -> bytes:
+def success_over_grasps(outcomes: Sequence[bool], versions: Sequence[int], window: int = WINDOW) -> bytes:
     """Rolling success of the grasps that were learned from, its 95 % band, and a line at every swap of the policy.
 
     versions: the policy version that chose each grasp, as long as `outcomes`.
@@ -104,12 +103,12 @@ def loss_over_updates(updates: Sequence[float], losses: Sequence[float]) -> byte
 
 def _mark_swaps(axes: Axes, versions: Sequence[int], labels: int = 12) -> None:
     """Vertical lines where the version changes; at most about `labels` of them carry their version."""
-    swaps = [(i + 1, versions[i]) for i in range(1, len(versions)) if versions[i] != versions[i - 1]]
-    stride = max(1, -(-len(swaps) // labels))
-    for count, (grasp, version) in enumerate(swaps):
-        axes.axvline(grasp - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    changes = swaps(versions)
+    stride = max(1, -(-len(changes) // labels))
+    for count, (grasp, version) in enumerate(changes):
+        axes.axvline(grasp + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         if count % stride == 0:
-            axes.text(grasp, 106, f"v{version}", color=MUTED, fontsize=8, ha="center", va="bottom", clip_on=False)
+            axes.text(grasp + 1, 106, f"v{version}", color=MUTED, fontsize=8, ha="center", va="bottom", clip_on=False)
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -4,50 +4,11 @@ each version was taken or not."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from robot_finetune.data.promotion_log import ADAPTING, JUDGED, WORKING, Decision, Fact
-from robot_finetune.learning.promotion.sequential import probability_better
+from robot_finetune.data.promotion_log import Decision, Fact
 from robot_finetune.report import plots
 from robot_finetune.report.sections import image, scrolling, section, table
-from robot_finetune.types import CANDIDATE, INCUMBENT
-
-DECISIVE = ("promoted", "rejected", "dismissed", "restored")
-MARKED = (*DECISIVE, ADAPTING, WORKING)
-"""In the figure."""
-
-
-@dataclass
-class Story:
-    """A session as its grasps tell it. versions, success, sides, probability: one each grasp; probability: that the
-    candidate of the running trial is better than the incumbent, NaN without a trial. decisions: with the number of
-    grasps before each."""
-
-    versions: list[int] = field(default_factory=list)
-    success: list[bool] = field(default_factory=list)
-    sides: list[str] = field(default_factory=list)
-    probability: list[float] = field(default_factory=list)
-    decisions: list[tuple[int, Decision]] = field(default_factory=list)
-
-
-def story_of(entries: Sequence[Fact | Decision]) -> Story:
-    """What a promotion log tells."""
-    story, counts = Story(), {INCUMBENT: [0, 0], CANDIDATE: [0, 0]}
-    for entry in entries:
-        if isinstance(entry, Decision):
-            story.decisions.append((len(story.success), entry))
-            if entry.decision in ("trial", *DECISIVE):  # after any other the trial goes on
-                counts = {INCUMBENT: [0, 0], CANDIDATE: [0, 0]}
-        elif entry.fact == JUDGED:
-            if entry.side in counts:
-                counts[entry.side][0] += entry.success
-                counts[entry.side][1] += 1
-            story.versions.append(entry.version)
-            story.success.append(entry.success)
-            story.sides.append(entry.side)
-            better = probability_better(*counts[CANDIDATE], *counts[INCUMBENT])
-            story.probability.append(better if entry.side in counts else float("nan"))
-    return story
+from robot_finetune.report.story import MARKED, Story, phrase, shares, story_of
 
 
 def trials(entries: Sequence[Fact | Decision]) -> str:
@@ -55,14 +16,14 @@ def trials(entries: Sequence[Fact | Decision]) -> str:
     story = story_of(entries)
     if not story.decisions or not story.success:
         return ""
-    told = "; ".join(f"after {grasp} grasps {_phrase(made)}" for grasp, made in story.decisions)
+    told = "; ".join(f"after {grasp} grasps {phrase(made)}" for grasp, made in story.decisions)
     figure = scrolling(image(_plot(story), told))
     note = (
         "<p class=note>Above: which version made each grasp; full dots are successes. Below: how likely the version on "
         "trial grasps better than the one it is compared with, by the grasps of both. A new version acts in turns with "
         "the old one until that is decided.</p>"
     )
-    rows = [(grasp, _phrase(made), made.reason, *_shares(made)) for grasp, made in story.decisions]
+    rows = [(grasp, phrase(made), made.reason, *shares(made)) for grasp, made in story.decisions]
     names = ("after grasps", "decision", "why", "the version on trial", "the other", "likely better")
     return section("Versions on trial", figure + note + table(names, rows))
 
@@ -72,18 +33,3 @@ def _plot(story: Story) -> bytes:
         (grasp, f"v{made.version} {made.decision}") for grasp, made in story.decisions if made.decision in MARKED
     ]
     return plots.versions_on_trial(story.versions, story.success, story.sides, story.probability, decisive)
-
-
-def _phrase(made: Decision) -> str:
-    return made.phrase.replace(" is ", " ", 1)
-
-
-def _shares(made: Decision) -> tuple[str, str, str]:
-    """Successes of both sides, and the probability, as text."""
-    evidence = made.evidence
-    if not evidence.get("candidate_grasps"):
-        return "", "", ""
-    sides = [
-        f"{evidence[f'{side}_successes']:.0f} of {evidence[f'{side}_grasps']:.0f}" for side in (CANDIDATE, INCUMBENT)
-    ]
-    return sides[0], sides[1], f"{100 * evidence['probability']:.0f} %"

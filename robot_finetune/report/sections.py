@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode
 from robot_finetune.report import plots
 from robot_finetune.report.style import STYLE
+from robot_finetune.report.words import failure_counts, identity, number, timing_rows, trouble_lines
 from robot_finetune.session.record import Grasp, SessionRecord, success
 
 SAMPLES = 6
@@ -31,12 +31,11 @@ def page(title: str, body: str) -> str:
 
 def head(record: SessionRecord, headline: str, verdict: str) -> str:
     """Title, result and when it was."""
-    options = record.head.options
-    what = f"{record.head.variation} · robot {options.robot} · seed {options.seed} · {record.head.started}"
-    return f"<header><p class=kicker>{escape(what)}</p><h1>{escape(headline)}</h1><p>{escape(verdict)}</p></header>"
+    what = escape(identity(record))
+    return f"<header><p class=kicker>{what}</p><h1>{escape(headline)}</h1><p>{escape(verdict)}</p></header>"
 
 
-def cards(record: SessionRecord, summary: dict[str, Any]) -> str:
+def cards(summary: dict[str, Any]) -> str:
     """The main figures."""
     acted = sum(row["episodes"] > 0 for row in summary["versions"])
     figures = [
@@ -75,9 +74,7 @@ def learning(record: SessionRecord) -> str:
     grasps = record.phases.learning
     if not grasps:
         return ""
-    promoted = record.promoted
-    versions = [promoted.get(grasp.episode_id, grasp.version) for grasp in grasps]
-    curve = plots.success_over_grasps([grasp.success for grasp in grasps], versions)
+    curve = plots.success_over_grasps([grasp.success for grasp in grasps], record.incumbents)
     body = scrolling(image(curve, f"success over {len(grasps)} grasps: {success(grasps)} in all"))
     body += (
         "<p class=note>Each dashed line is the promotion of a version, between two grasps. Ticks above: successes.</p>"
@@ -103,13 +100,7 @@ def samples(record: SessionRecord) -> str:
 def failures(record: SessionRecord) -> str:
     """How failed grasps ended, and where the two sources of the grasp detector disagreed."""
     phases = record.phases
-    columns = {"before": phases.before, "finetune": phases.learning, "after": phases.after}
-    counts = {name: Counter(grasp.end_reason for grasp in part if not grasp.success) for name, part in columns.items()}
-    reasons = sorted(set().union(*counts.values()), key=lambda reason: -sum(count[reason] for count in counts.values()))
-    body = table(
-        ("how the failed grasp ended", *columns),
-        [(reason or "unknown", *(count[reason] for count in counts.values())) for reason in reasons],
-    )
+    body = table(("how the failed grasp ended", "before", "finetune", "after"), failure_counts(record))
     doubtful = [grasp for grasp in phases.all if grasp.contradiction]
     text = f"Gripper and images contradicted each other in {len(doubtful)} of {len(phases.all)} grasps"
     listed = ", ".join(grasp.episode_id for grasp in doubtful[:LISTED])
@@ -128,24 +119,12 @@ def versions(summary: dict[str, Any]) -> str:
 
 def timing(record: SessionRecord, summary: dict[str, Any]) -> str:
     """How fast everything was."""
-    decision, pictures, swap = summary["decision_ms"], summary["image"], summary["swap_ms"]
-    rows = [
-        ("decision, image to action, p50 / p95", f"{number(decision['p50'])} / {number(decision['p95'])} ms"),
-        ("camera driver to observation, p50 / p95", f"{number(pictures['p50_ms'])} / {number(pictures['p95_ms'])} ms"),
-        ("images", f"{number(pictures['hz'])} Hz, {number(pictures['lost'], 0)} lost"),
-        ("swap of the policy, p50 / largest", f"{number(swap['p50'], 3)} / {number(swap['max'], 3)} ms"),
-        ("grasps a minute", number(summary["grasps_per_minute"])),
-        ("until the node graph was up", f"{number(summary['set_up_s'])} s"),
-        ("whole session", f"{number(summary['wall_s'], 0)} s in {record.metrics.runs} run(s)"),
-    ]
-    return section("Timing", table(("", "wall time"), rows))
+    return section("Timing", table(("", "wall time"), timing_rows(record, summary)))
 
 
 def troubles(record: SessionRecord) -> str:
     """Processes that were started again, episodes that were discarded and files that cannot be read."""
-    lines = [f"{name} was started again {count} time(s)" for name, count in record.metrics.restarts.items()]
-    lines += [f"{count} episode(s) discarded: {reason}" for reason, count in record.metrics.discarded.items()]
-    lines += record.corrupt
+    lines = trouble_lines(record)
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return section("Troubles", f"<ul>{items}</ul>") if lines else ""
 
@@ -154,11 +133,6 @@ def image(png: bytes, text: str, kind: str = "wide") -> str:
     """An embedded image."""
     data = base64.b64encode(png).decode()
     return f'<img class="{kind}" alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}">'
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """A figure as text; a dash where it was not measured."""
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _label(name: str, grasps: Sequence[Grasp]) -> str:

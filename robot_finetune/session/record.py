@@ -135,24 +135,51 @@ class SessionRecord:
                 found[entry.episode_id] = entry.version if incumbent is None else incumbent
         return found
 
+    @property
+    def incumbents(self) -> list[int]:
+        """The version that was promoted at each grasp that was learned from."""
+        promoted = self.promoted
+        return [promoted.get(grasp.episode_id, grasp.version) for grasp in self.phases.learning]
 
-def read_grasps(folder: Path) -> tuple[list[Grasp], list[str]]:
-    """The grasps in DIR/episodes, and one line for each file that cannot be read."""
-    grasps, corrupt = [], []
-    store = EpisodeStore(folder / EPISODES)
-    for path in store.paths():
-        try:
-            grasps.append(Grasp.of(store.read(path), path))
-        except CorruptEpisode as error:
-            corrupt.append(str(error))
-    return grasps, corrupt
+
+def swaps(versions: Sequence[int]) -> list[tuple[int, int]]:
+    """Where the version changes from one grasp to the next: number of grasps before it, and the version."""
+    return [(i, versions[i]) for i in range(1, len(versions)) if versions[i] != versions[i - 1]]
+
+
+class SessionReader:
+    """Reads a session's folder, again and again while it grows: an episode's file only once, and when it is labelled
+    anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._store = EpisodeStore(folder / EPISODES)
+        self._grasps: dict[str, Grasp] = {}
+        self._corrupt: dict[str, str] = {}
+
+    def grasps(self) -> tuple[list[Grasp], list[str]]:
+        """The grasps in DIR/episodes, and one line for each file that cannot be read."""
+        labelled = {label.episode_id for label in self._store.relabelled()}
+        for path in self._store.paths():
+            name = path.stem
+            if name in labelled or name not in self._grasps.keys() | self._corrupt.keys():
+                try:
+                    self._grasps[name] = Grasp.of(self._store.read(path), path)
+                    self._corrupt.pop(name, None)
+                except CorruptEpisode as error:
+                    self._corrupt[name] = str(error)
+        return list(self._grasps.values()), list(self._corrupt.values())
+
+    def record(self) -> SessionRecord:
+        """All that is there. Raises ConfigError where there is no session."""
+        folder, head = self._folder, read_head(self._folder)
+        grasps, corrupt = self.grasps()
+        phases = sort_into_phases(grasps, head.base_version)
+        promotion, damaged = read_promotion(folder)
+        versions, metrics = tuple(session_versions(folder)), read_metrics(folder)
+        return SessionRecord(folder, head, metrics, phases, versions, tuple(promotion), (*corrupt, *damaged))
 
 
 def read_record(folder: Path) -> SessionRecord:
     """Read a session's folder. Raises ConfigError where there is no session."""
-    head = read_head(folder)
-    grasps, corrupt = read_grasps(folder)
-    phases = sort_into_phases(grasps, head.base_version)
-    promotion, damaged = read_promotion(folder)
-    versions = tuple(session_versions(folder))
-    return SessionRecord(folder, head, read_metrics(folder), phases, versions, tuple(promotion), (*corrupt, *damaged))
+    return SessionReader(folder).record()

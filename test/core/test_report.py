@@ -12,7 +12,7 @@ from robot_finetune import cli
 from robot_finetune.data.promotion_log import ADAPTING, Decision, PromotionLog, read_promotion
 from robot_finetune.report import plots
 from robot_finetune.report.page import write_report
-from robot_finetune.report.promotion import story_of
+from robot_finetune.report.story import story_of
 
 VOID = {"meta", "img", "br"}
 
