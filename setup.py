@@ -13,7 +13,7 @@ setup(
     python_requires=">=3.11",
     package_dir={"": "."},
     packages=find_packages(include=["robot_finetune", "robot_finetune.*"]),
-    package_data={"robot_finetune.experiments.benchmarks": ["unseen/*.yaml"]},
+    package_data={"robot_finetune.experiments.benchmarks": ["unseen/*.yaml"], "robot_finetune.web": ["static/*"]},
     install_requires=[
         "click",
         "matplotlib",
@@ -28,5 +28,6 @@ setup(
         "torch",
         "xacro",
     ],
+    extras_require={"web": ["starlette", "uvicorn"]},
     entry_points={"console_scripts": ["robot-finetune = robot_finetune.needs:command_line"]},
 )

@@ -26,6 +26,8 @@ PYTHON = {
     "yaml": "PyYAML",
 }
 """Modules from PyPI, and the names of their distributions; rosdep knows only some of them."""
+WEB = {"starlette": "starlette", "uvicorn": "uvicorn"}
+"""What the live page needs besides."""
 ROS = (
     "action_msgs",
     "ament_index_python",
@@ -43,6 +45,7 @@ ROS = (
     "visualization_msgs",
 )
 """Modules that come with ROS 2."""
+REQUIREMENTS = "requirements.txt"
 MESSAGES, ACTIONS = "robot_finetune.msg", "robot_finetune.action"
 """The package's own messages and actions, which are generated when it is built."""
 
@@ -55,16 +58,17 @@ def missing(error: ModuleNotFoundError) -> str:
         return "the messages are not built: run `make build`, or `colcon build` and source the workspace's setup file"
     if root in PYTHON:
         return f"{PYTHON[root]} is not installed for {sys.executable}: {pip_cure()}"
+    if root in WEB:
+        return f"{WEB[root]} is not installed for {sys.executable}: {pip_cure('requirements-web.txt')}"
     if root in ROS:
         return f"{root} is not installed for {sys.executable}: run `make build`, or source the setup file of ROS 2"
     return ""
 
 
-def pip_cure() -> str:
-    """How packages from PyPI are installed for this interpreter."""
-    file = requirements()
-    what = f"-r {file}" if file else "robot_finetune's requirements.txt"
-    return f"run `make build`, or `{sys.executable} -m pip install {what}`"
+def pip_cure(name: str = REQUIREMENTS) -> str:
+    """How packages from PyPI are installed for this interpreter. name: of the file that lists them."""
+    built = "`make build`, or " if name == REQUIREMENTS else ""
+    return f"run {built}`{sys.executable} -m pip install -r {requirements(name) or name}`"
 
 
 def apt_cure(package: str) -> str:
@@ -73,11 +77,11 @@ def apt_cure(package: str) -> str:
     return f"install it (apt: {apt}, or from source), source it, and start again"
 
 
-def requirements() -> Path | None:
+def requirements(name: str = REQUIREMENTS) -> Path | None:
     """requirements.txt, in the source tree or where the package is installed; None if it is in neither."""
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
     folders = [Path(__file__).parents[1], *(Path(prefix, "share", "robot_finetune") for prefix in prefixes)]
-    return next((folder / "requirements.txt" for folder in folders if (folder / "requirements.txt").is_file()), None)
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def run(module: str) -> int:

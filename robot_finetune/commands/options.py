@@ -52,6 +52,16 @@ processes = click.option("--processes", type=click.IntRange(1, 256), default=2, 
 json_line = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 
 
+def server(prefix: str = "") -> Callable[[F], F]:
+    """`--port` and `--host` of the live page, with a prefix where a command has other options besides."""
+    where = "Address that the live page is met under; with another than this computer's it asks for a token."
+    host = click.option(f"--{prefix}host", default="127.0.0.1", help=where)
+    port = click.option(
+        f"--{prefix}port", type=click.IntRange(0, 65535), default=8765, help="Port of the live page; 0: any free one."
+    )
+    return lambda function: port(host(function))
+
+
 def policy(more: str = "") -> Callable[[F], F]:
     """`--policy`, a checkpoint folder; empty where it is not given."""
     return click.option("--policy", default="", show_default=False, help=f"Checkpoint folder{more}{BASE}.")

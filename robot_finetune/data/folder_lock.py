@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting
 from robot_finetune.data.disk import no_room
-from robot_finetune.files import to_json
+from robot_finetune.files import open_file, to_json
 
 SUFFIX = ".lock"
 
@@ -74,6 +74,20 @@ def folder_lock(folder: Path, kind: str, name: str) -> Iterator[None]:
             yield
         finally:
             _write(stream, b"")
+
+
+def owner_of(folder: Path, kind: str) -> Owner | None:
+    """Who owns `folder` as its `kind` now; None if nobody does. Raises OSError where the lock cannot be looked at."""
+    path = Path(folder) / f"{kind}{SUFFIX}"
+    owner = _read_owner(path)  # an empty file is nobody's: whoever is about to own it meets no other hand on the lock
+    if owner is None or owner.host != (platform.node() or "unknown"):
+        return owner
+    with open_file(path) as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return owner
+    return None  # it was killed
 
 
 def _read_owner(path: Path) -> Owner | None:

@@ -59,15 +59,18 @@ def uses_fast_dds(base: Mapping[str, str]) -> bool:
     return "fastrtps" in base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
 
 
-def graph_environment(simulated: bool) -> dict[str, str]:
+def graph_environment(simulated: bool, domain_id: int | None = None) -> dict[str, str]:
     """This process's environment for a node graph, always with a ROS_DOMAIN_ID.
+
+    domain_id: of a graph that runs already.
 
     A simulated cell is for this computer only, in a domain of its own. An arm's drivers are where they are: domain
     and discovery range stay what the environment says, ROS 2's defaults if it says nothing.
     """
     if simulated:
-        return node_environment(free_domain())
-    return {"ROS_DOMAIN_ID": "0", **os.environ, **missing_environment(os.environ)}
+        return node_environment(free_domain() if domain_id is None else domain_id)
+    known = {} if domain_id is None else {"ROS_DOMAIN_ID": str(domain_id)}
+    return {"ROS_DOMAIN_ID": "0", **os.environ, **missing_environment(os.environ), **known}
 
 
 def free_domain() -> int:

@@ -44,8 +44,9 @@ class Monitor:
     yet.
     """
 
-    def __init__(self, domain_id: int, idle: Callable[[], None]) -> None:
-        """idle: called many times a second while a call waits for its answer; may raise to end the wait."""
+    def __init__(self, domain_id: int, idle: Callable[[], None], name: str = "session") -> None:
+        """idle: called many times a second while a call waits for its answer; may raise to end the wait. name: of the
+        node."""
         self._idle = idle
         self._context = rclpy.Context()
         rclpy.init(
@@ -54,10 +55,11 @@ class Monitor:
             domain_id=domain_id,
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        self.node = Node("session", context=self._context, enable_rosout=False)
+        self.node = Node(name, context=self._context, enable_rosout=False)
         self.policy: PolicyStatus | None = None
         self.trainer: TrainerStatus | None = None
         self.update: ModelUpdate | None = None
+        self.promotion: Promotion | None = None
         self.grasps: dict[str, Grasp] = {}
         self.swap_ms: deque[float] = deque(maxlen=KEPT)
         self.losses: deque[tuple[float, float]] = deque(maxlen=KEPT)
@@ -67,6 +69,7 @@ class Monitor:
         self._told: Counter[str] = Counter()
         self._heard = time.monotonic()
         self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
         listen(self.node, PolicyStatus, "policy_status", self._on_policy, LATCHED)
         listen(self.node, TrainerStatus, "trainer_status", self._on_trainer, LATCHED)
         listen(self.node, ModelUpdate, "model_update", self._on_update, LATCHED)
@@ -116,10 +119,19 @@ class Monitor:
         """Its process was ended on purpose: its last words no longer hold."""
         self.trainer = None
 
+    def offers(self, service: str) -> bool:
+        """Whether a node answers to a Trigger service, or to set_parameters; the first look only begins to find out."""
+        kind = SetParameters if service.endswith("/set_parameters") else Trigger
+        return bool(self._client(kind, service).service_is_ready())
+
+    def _client(self, kind: Any, service: str) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self.node.create_client(kind, service)
+            return self._clients[service]
+
     def _call(self, kind: Any, service: str, request: Any, timeout: float = CALL_TIMEOUT) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self.node.create_client(kind, service)
-        client = self._clients[service]
+        client = self._client(kind, service)
         deadline = time.monotonic() + timeout
         self._wait(client.service_is_ready, deadline, service)
         future = client.call_async(request)
@@ -165,6 +177,7 @@ class Monitor:
         if decision and line != self._decided:
             self._decided = line
             self.decisions.append(line)
+        self.promotion = message
 
     def _on_summary(self, message: EpisodeSummary) -> None:
         check_context(message)

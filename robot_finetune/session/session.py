@@ -24,8 +24,9 @@ from robot_finetune.session.image_check import ImageCheck
 from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
 from robot_finetune.session.monitor import Monitor
 from robot_finetune.session.options import SessionHead
+from robot_finetune.session.place import write_place
 from robot_finetune.session.progress import Progress, View
-from robot_finetune.session.record import Grasp, Phases, read_grasps, sort_into_phases, success
+from robot_finetune.session.record import Grasp, Phases, SessionReader, sort_into_phases, success
 from robot_finetune.types import EVALUATE, EXPLORE
 
 LOGS = "logs"
@@ -59,14 +60,16 @@ class Session:
         self._told = self._complained = ""
         self._profile = load_robot(self._options.robot)
         self._metrics = read_metrics(folder)
-        self._logged = {grasp.episode_id: grasp for grasp in read_grasps(folder)[0]}
+        self._logged = {grasp.episode_id: grasp for grasp in SessionReader(folder).grasps()[0]}
         phases = sort_into_phases(list(self._logged.values()), head.base_version)
         self._specs = session_graph(folder, self._options, phases, self._metrics.runs)
         self._trains = any(spec.name == "trainer" for spec in self._specs)
         environment = graph_environment(self._profile.name == SIMULATED)
         os.environ.update(environment)  # this process takes part in the graph
         self._runner = ProcessRunner(folder / LOGS, environment, progress.say)
-        self._monitor = Monitor(int(environment["ROS_DOMAIN_ID"]), self._tick)
+        domain = int(environment["ROS_DOMAIN_ID"])
+        write_place(folder, domain)
+        self._monitor = Monitor(domain, self._tick)
 
     @property
     def phases(self) -> Phases:

@@ -33,7 +33,8 @@ FLOORS = {
     "report": {"data", "robot", "session", "learning.promotion"},
     "cell_setup": {"data", "robot", "perception", "ros", "ros.node", "graph"},
     "doctor": {"data", "robot", "ros"},
-    "commands": {"data", "robot", "experiments", "session", "report", "cell_setup", "doctor"},
+    "web": {"data", "robot", "session", "report", "ros", "ros.node"},
+    "commands": {"data", "robot", "experiments", "session", "report", "cell_setup", "doctor", "web"},
     "cli": {"data", "robot", "learning"},
 }
 """Each room, from the lowest floor up, and the rooms below it that it may import. cli.py loads `commands` by name."""

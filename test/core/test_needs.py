@@ -34,7 +34,7 @@ def imported():
 
 
 def test_the_table_names_everything_that_is_imported():
-    ours = {*needs.PYTHON, *needs.ROS, "robot_finetune", *OPTIONAL, *BROUGHT}
+    ours = {*needs.PYTHON, *needs.WEB, *needs.ROS, "robot_finetune", *OPTIONAL, *BROUGHT}
     assert {name for name in imported() if name not in sys.stdlib_module_names} - ours == set()
 
 
@@ -42,6 +42,9 @@ def test_the_table_names_what_setup_py_and_requirements_install():
     required = re.findall(r'^ {8}"([\w-]+)",$', (ROOT / "setup.py").read_text(), re.M)
     pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(), re.M)
     assert set(needs.PYTHON.values()) == set(required) == set(pinned) - {"setuptools"}
+    extra = re.search(r"extras_require=\{.*\}", (ROOT / "setup.py").read_text())[0]
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements-web.txt").read_text(), re.M)
+    assert set(needs.WEB.values()) == set(pinned) == set(re.findall(r'"([\w-]+)"', extra)) - {"web"}
 
 
 def test_the_table_names_what_package_xml_depends_on():
@@ -95,6 +98,8 @@ def says_its_line(node, module, folder):
         ("torch", ["session", "--out", "nothing"]),
         ("rclpy", ["session"]),
         ("mcap", ["episodes", "list", "."]),
+        ("uvicorn", ["dashboard", "."]),
+        ("starlette", ["session", "--web", "--out", "nothing"]),
     ],
 )
 def test_a_command_that_misses_a_package_says_so_in_one_line(tmp_path, module, words):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64
@@ -189,6 +190,11 @@ def _summary(episode_id: str) -> EpisodeSummary:
     )
 
 
+def _health(_: str) -> DiagnosticArray:
+    values = [KeyValue(key="state", value="running")]
+    return DiagnosticArray(status=[DiagnosticStatus(name="policy", message="running", values=values)])
+
+
 def _compressed(_: str) -> CompressedImage:
     return CompressedImage(format="jpeg", data=b"\xff\xd8\xff\xe0" + bytes(200))
 
@@ -208,6 +214,8 @@ TOPICS = {
     "model_update": Topic(ModelUpdate, LATCHED, lambda _: ModelUpdate(version=1, path="/x/v0001", sha256="ab" * 32)),
     "promotion": Topic(Promotion, LATCHED, lambda _: Promotion(state=Promotion.TRIAL, candidate=1, decision="trial")),
     "trainer_status": Topic(TrainerStatus, LATCHED, lambda _: TrainerStatus(state=3, updates=3, loss=0.5)),
+    "diagnostics": Topic(DiagnosticArray, COMMAND, _health),
+    "policy/overlay": Topic(Image, SENSOR, lambda _: _image(64, 64)),
     PROFILE.arm_topic: Topic(JointTrajectory, COMMAND, _trajectory),
     PROFILE.gripper_topic: Topic(Float64, COMMAND, lambda _: Float64(data=0.01)),
 }

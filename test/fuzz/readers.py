@@ -43,14 +43,18 @@ from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.promotion.autonomy import restored
 from robot_finetune.learning.promotion.gate import PromotionConfig
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.session.metrics import METRICS_FILE, SessionMetrics, read_metrics, write_metrics
+from robot_finetune.session.metrics import METRICS_FILE, SessionMetrics, read_metrics, write_json, write_metrics
 from robot_finetune.session.options import SESSION_FILE, SessionHead, read_head, write_head
+from robot_finetune.session.place import PLACE_FILE, read_place, write_place
+from robot_finetune.session.summary import SUMMARY_FILE
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
+from robot_finetune.web.sessions import read_figures
 
 OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode)
 """The package's own errors for files."""
 SMALL = NetworkConfig(image_size=16, channels=4, patch=4, search=4, gripper_patch=4, hidden=8)
+SUMMARY = {"before": {"episodes": 10, "successes": 2}, "versions": [{"version": 3}], "ended": "complete"}
 SIZE = 8
 """Edge of the images in the episodes here."""
 
@@ -193,6 +197,8 @@ READERS: dict[str, Reader] = {
     ),
     "session.yaml": Reader(SESSION_FILE, lambda folder: write_head(folder, SessionHead()), read_head),
     "metrics.json": Reader(METRICS_FILE, lambda folder: write_metrics(folder, _metrics()), read_metrics),
+    "graph.json": Reader(PLACE_FILE, lambda folder: write_place(folder, 7), read_place),
+    "summary.json": Reader(SUMMARY_FILE, lambda folder: write_json(folder / SUMMARY_FILE, SUMMARY), read_figures),
     "JSON": Reader("data.json", lambda folder: (folder / "data.json").write_text('{"a": [1, 2.5, null]}'), _json),
     "lock": Reader("session.lock", _owned, _own),
     "checkpoint card": Reader(CARD, _checkpoint, lambda folder: read_card((folder / CARD).parent)),

@@ -15,7 +15,7 @@ from robot_finetune.ros.node.qos import SENSOR
 
 POLICY = share_path("config", "security", "policy.xml")
 ENCLAVE = "/robot_finetune"
-NODES = ("camera", "grasp_detector", "policy", "episode_logger", "trainer", "session")
+NODES = ("camera", "grasp_detector", "policy", "episode_logger", "trainer", "session", "dashboard")
 KINDS = {("topics", "publish"): "publisher", ("topics", "subscribe"): "subscriber"} | {
     ("services", "reply"): "service",
     ("services", "request"): "client",
@@ -69,12 +69,14 @@ def test_the_policy_names_exactly_what_the_nodes_have(cell, ros, domain_id):
 
     from robot_finetune.session.image_check import ImageCheck
     from robot_finetune.session.monitor import Monitor
+    from robot_finetune.web.live import LiveGraph
 
     cell.logger()
     cell.policy(start_grasping=False)
     cell.spawn("trainer", policy=str(cell.out / "v0"), out=str(cell.out), **{"training.replay_capacity": 1000})
-    monitor = Monitor(domain_id, lambda: None)
+    monitor, page = Monitor(domain_id, lambda: None), LiveGraph(domain_id, "image_raw")
     try:
+        page.state()
         ImageCheck(monitor.node, "image_raw")
         for service in ("policy/start", "policy/stop", "trainer/publish"):
             with pytest.raises(RobotError):
@@ -89,6 +91,7 @@ def test_the_policy_names_exactly_what_the_nodes_have(cell, ros, domain_id):
         assert seen == wanted
     finally:
         monitor.close()
+        page.close()
 
 
 @pytest.fixture
