@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,6 +103,13 @@ class Action:
     @property
     def terminates(self) -> bool:
         return bool(self.vector[TERMINATE] > 0)
+
+
+class Samples(NamedTuple):
+    """Candidates of the search for an action: vectors float32 (n, 8) as in `Action`, and their values (n,)."""
+
+    actions: np.ndarray
+    values: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.perception.drawing import draw_edges
 from robot_finetune.robot.crop import square_of
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.robot.workspace import box_edges
@@ -23,13 +24,6 @@ def draw_cell(image: np.ndarray, profile: RobotProfile) -> np.ndarray:
     rim = np.array([(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)])
     around = np.array([((*a, floor), (*b, floor)) for a, b in zip(rim, np.roll(rim, -1, axis=0), strict=True)])
     box = box_edges(profile.workspace.low, profile.workspace.high)
-    for edges, color in ((around, BIN), (box, WORKSPACE)):
-        for start, end in camera.project(edges.reshape(-1, 3)).reshape(-1, 2, 2):
-            if np.isfinite([start, end]).all():
-                cv2.line(drawn, _pixel(start), _pixel(end), color, 1)
+    draw_edges(drawn, camera, around, BIN)
+    draw_edges(drawn, camera, box, WORKSPACE)
     return drawn
-
-
-def _pixel(point: np.ndarray) -> tuple[int, int]:
-    column, row = np.clip(np.round(point), -10_000, 10_000).astype(int)
-    return int(column), int(row)

@@ -33,12 +33,18 @@ def move_actions(params: Tensor, max_yaw: float) -> Tensor:
 
 
 def maximise(
-    q: Callable[[Tensor], Tensor], batch: int, config: CEMConfig, max_yaw: float, generator: torch.Generator
+    q: Callable[[Tensor], Tensor],
+    batch: int,
+    config: CEMConfig,
+    max_yaw: float,
+    generator: torch.Generator,
+    watch: Callable[[Tensor, Tensor], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The actions (B, 8) that maximise `q`, and their values (B,).
 
     q: maps candidates (B, N, 8) to values (B, N). Displacement and yaw are searched by CEM; closing the gripper, which
-    has no displacement, is one more candidate. max_yaw: yaw change [rad] of a normalised 1.
+    has no displacement, is one more candidate. max_yaw: yaw change [rad] of a normalised 1. watch: is given the last
+    iteration's candidates (B, N, 8) and their values (B, N).
     """
     mean, std = torch.zeros(batch, 1, 4), torch.full((batch, 1, 4), config.std)
     close = torch.tensor(CLOSE_ACTION).expand(batch, 1, 8)
@@ -59,4 +65,6 @@ def maximise(
         best_action = torch.where(better[:, None], candidates[rows, elite[:, 0]], best_action)
         chosen = params.gather(1, elite[..., None].expand(-1, -1, 4))
         mean, std = chosen.mean(1, keepdim=True), chosen.std(1, keepdim=True).clamp(min=config.min_std)
+    if watch is not None:
+        watch(candidates, values)
     return best_action, best_value

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from robot_finetune.config import setting
 from robot_finetune.learning.cem import CEMConfig, maximise, move_actions
@@ -16,7 +18,7 @@ from robot_finetune.learning.mirror import Mirror, q_function
 from robot_finetune.learning.networks.interface import State, state_tensors
 from robot_finetune.robot.interfaces import Decision
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.types import Action, Observation
+from robot_finetune.types import Action, Observation, Samples
 
 DEFAULT_CEM = CEMConfig()
 
@@ -47,6 +49,10 @@ class QPolicy:
         self._pending: Checkpoint | None = None
         self._exploring = False
         self.swap_ms = 0.0
+        self.watched: Callable[[], bool] = lambda: False
+        """Whether somebody wants to see the samples of the next decision."""
+        self.samples: Samples | None = None
+        """The last ones of the last decision, if somebody wanted them."""
         self._use(checkpoint)
 
     @property
@@ -82,12 +88,17 @@ class QPolicy:
     @torch.inference_mode()
     def act(self, observation: Observation) -> Decision:
         q = q_function(self.checkpoint.network, _state(observation), self._mirror)
-        action, value = maximise(q, 1, self.config.cem, self._max_yaw, self._generator)
+        self.samples = None
+        watch = self._keep if self.watched() else None
+        action, value = maximise(q, 1, self.config.cem, self._max_yaw, self._generator, watch)
         chosen = Action(action[0].numpy())
         if self._exploring and not chosen.closes and self._uniform() < self.config.explore_probability:
             chosen = self._perturb(chosen)
             value = q(torch.from_numpy(chosen.vector)[None, None])[0]
         return Decision(chosen, float(value[0]), self.checkpoint.version)
+
+    def _keep(self, actions: Tensor, values: Tensor) -> None:
+        self.samples = Samples(actions[0].numpy(), values[0].numpy())
 
     def _use(self, checkpoint: Checkpoint) -> None:
         checkpoint.network.geometry.set_profile(self.profile)

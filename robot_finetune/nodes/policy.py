@@ -10,7 +10,6 @@ import queue
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
@@ -19,15 +18,14 @@ from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from robot_finetune.config import ConfigError, policy_folder, resolve, setting
+from robot_finetune.config import ConfigError, policy_folder, resolve
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
-from robot_finetune.learning.promotion.autonomy import AutonomyConfig
-from robot_finetune.learning.promotion.gate import PromotionConfig
-from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
+from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.learning.resumed_policy import resumed_policy
 from robot_finetune.msg import EpisodeSummary, ModelUpdate
+from robot_finetune.nodes.policy_parameters import PolicyParameters
 from robot_finetune.perception.frame_watch import ImageFault
-from robot_finetune.perception.scripted_policy import ScriptedConfig, ScriptedPolicy
+from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import load_robot
@@ -35,6 +33,7 @@ from robot_finetune.robot.run_control import ERROR, IDLE, STOPPED, RequestRefuse
 from robot_finetune.robot.safety import EmergencyStop
 from robot_finetune.ros.arms.moveit_arm import MoveItArm
 from robot_finetune.ros.conversions import message_to_version
+from robot_finetune.ros.decision_view import DecisionView
 from robot_finetune.ros.emergency_signal import watch_emergency_stop
 from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge, new_episode_id
 from robot_finetune.ros.grasp_actions import GraspActions
@@ -49,47 +48,10 @@ from robot_finetune.ros.promotion_topic import PromotionPublisher, told
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.scene_reset import SceneReset
 from robot_finetune.ros.workspace_marker import workspace_shower
-from robot_finetune.types import EXPLORE, SCRIPTED, WISHES
+from robot_finetune.types import SCRIPTED
 
 OLD_NAME = "autostart"
 """Of the parameter start_grasping, for one more release: unheard, it would let an arm move that should wait."""
-
-
-@dataclass(frozen=True)
-class PolicyParameters:
-    """Parameters of the node."""
-
-    robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
-    policy: str = setting("", "checkpoint folder to start with; empty: the shipped base policy")
-    variation: str = setting(
-        "base", "state of the cell, a name in config/variations or a YAML file; from the next episode on"
-    )
-    mode: str = setting(
-        EXPLORE,
-        "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "
-        "network; from the next episode on",
-        choices=WISHES,
-    )
-    seed: int = setting(0, "seed of exploration", low=0, high=2**31 - 1)
-    start_grasping: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
-    max_episodes: int = setting(0, "episodes after ~/start until the node goes idle; 0: no end", low=0, high=2**31 - 1)
-    accept_updates: bool = setting(True, "take new versions from the trainer; false keeps the version that acts")
-    out: str = setting("", "output folder, whose promotion.jsonl says how versions did; empty: nothing is kept")
-    ready_timeout: float = setting(30.0, "longest wait for all devices at the start", unit="s", low=0.1, high=3600.0)
-    outcome_timeout: float = setting(
-        10.0, "longest wait for the grasp detector's judgement", unit="s", low=0.1, high=600.0
-    )
-    summary_timeout: float = setting(
-        10.0, "longest wait for the logger before grasping pauses", unit="s", low=0.1, high=600.0
-    )
-    episode_timeout: float = setting(
-        60.0, "longest duration of one episode, robot time", unit="s", low=1.0, high=3600.0
-    )
-    max_failures: int = setting(3, "discarded episodes in a row after which the state is error", low=1, high=100)
-    actions: PolicyConfig = setting(PolicyConfig)
-    scripted: ScriptedConfig = setting(ScriptedConfig)
-    promotion: PromotionConfig = setting(PromotionConfig)
-    auto: AutonomyConfig = setting(AutonomyConfig)
 
 
 class PolicyNode(ManagedNode):
@@ -135,7 +97,8 @@ class PolicyNode(ManagedNode):
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
-        self._actions = GraspActions(self, self._control, self._start_goal, self._publisher)
+        view = DecisionView(self, profile, network, self._publisher)
+        self._actions = GraspActions(self, self._control, self._start_goal, view)
         self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._actions, config)
         self._updates: queue.SimpleQueue[tuple[str, int, str, dict[str, float]] | None] = queue.SimpleQueue()
         listen(self, ModelUpdate, "model_update", self._on_update, LATCHED)

@@ -19,6 +19,9 @@ NEWEST = QoSProfile(depth=2, history=HistoryPolicy.KEEP_LAST, reliability=Reliab
 COMMAND = QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
 """Trajectories, gripper commands, joint states, diagnostics."""
 
+VIEW = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+"""Overlay and markers of decisions, for people who look at them."""
+
 CLOCK = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 """/clock, as rclpy subscribes to it."""
 
