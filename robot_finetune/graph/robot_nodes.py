@@ -17,6 +17,8 @@ from robot_finetune.robot.profile import SIMULATED, RobotProfile
 from robot_finetune.ros.environment import executable
 
 SERVO_PARAMETERS = "servo_parameters.yaml"
+TOOL_FRAME = "tool"
+"""Frame at the tip whose z axis goes along the fingers, and whose x axis is the base frame's at yaw 0."""
 
 
 def robot_nodes(profile: RobotProfile, out: Path, rviz: bool = False, state: str = "auto") -> list[NodeSpec]:
@@ -48,7 +50,8 @@ def _servo(profile: RobotProfile, out: Path) -> NodeSpec:
 
 
 def _frames(profile: RobotProfile, state: str) -> list[NodeSpec]:
-    """The links, which an arm's driver mostly brings, and the calibrated camera, unless it is one of the links."""
+    """The links, which an arm's driver mostly brings, and, unless they are among the links, the calibrated camera and
+    the tool, whose axes are those of the poses in messages."""
     from robot_finetune.robot.description import load_urdf  # which needs xacro
 
     if state == "false":
@@ -57,18 +60,32 @@ def _frames(profile: RobotProfile, state: str) -> list[NodeSpec]:
     wanted = []
     if state == "true" or profile.name == SIMULATED:
         wanted.append(NodeSpec(publisher, publisher, publisher, parameters={"robot_description": links}, respawn=True))
-    if f'"{profile.camera.optical_frame}"' not in links:
-        wanted.append(_camera_frame(profile))
+    for frame, made in ((profile.camera.optical_frame, _camera_frame), (TOOL_FRAME, _tool_frame)):
+        if f'"{frame}"' not in links:
+            wanted.append(made(profile))
     return [spec for spec in wanted if state == "true" or _is_installed(spec)]
 
 
 def _camera_frame(profile: RobotProfile) -> NodeSpec:
-    camera, quaternion = CameraModel.from_config(profile.camera), np.empty(4)
-    mujoco.mju_mat2Quat(quaternion, camera.rotation.ravel())
-    numbers = dict(zip(("x", "y", "z", "qw", "qx", "qy", "qz"), (*camera.position, *quaternion), strict=True))
-    frames = {"frame-id": profile.base_frame, "child-frame-id": profile.camera.optical_frame}
-    words = [word for name, value in (numbers | frames).items() for word in (f"--{name}", str(value))]
-    return NodeSpec("camera_frame", "static_transform_publisher", "tf2_ros", arguments=tuple(words), respawn=True)
+    camera = CameraModel.from_config(profile.camera)
+    frames = profile.base_frame, profile.camera.optical_frame
+    return _static_frame("camera_frame", *frames, camera.position, camera.rotation)
+
+
+def _tool_frame(profile: RobotProfile) -> NodeSpec:
+    from robot_finetune.robot.kinematics import fixed_axes  # which needs xacro
+
+    turn = fixed_axes(profile.tool_orientation).T @ np.diag([1.0, -1.0, -1.0])  # types.tool_quaternion at yaw 0
+    return _static_frame("tool_frame", profile.tip_frame, TOOL_FRAME, np.zeros(3), turn)
+
+
+def _static_frame(name: str, parent: str, child: str, position: np.ndarray, rotation: np.ndarray) -> NodeSpec:
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(rotation).ravel())
+    numbers = dict(zip(("x", "y", "z", "qw", "qx", "qy", "qz"), (*position, *quaternion), strict=True))
+    frames = {"frame-id": parent, "child-frame-id": child}
+    words = [word for key, value in (numbers | frames).items() for word in (f"--{key}", str(value))]
+    return NodeSpec(name, "static_transform_publisher", "tf2_ros", arguments=tuple(words), respawn=True)
 
 
 def _is_installed(spec: NodeSpec) -> bool:

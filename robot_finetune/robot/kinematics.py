@@ -69,7 +69,7 @@ class Kinematics:
         self.low = np.where(limited, self._model.jnt_range[joints, 0], -np.inf)
         self.high = np.where(limited, self._model.jnt_range[joints, 1], np.inf)
         self._motion = profile.motion
-        self._tool = _rotation(profile.tool_orientation)
+        self._tool = fixed_axes(profile.tool_orientation)
         self.velocity_limits = _velocity_limits(urdf, profile) * profile.motion.velocity_scaling
         self.home = np.array(profile.home_joints)
         mujoco.mj_kinematics(self._model, self._data)
@@ -218,7 +218,7 @@ class Kinematics:
         return int(body)
 
 
-def _rotation(roll_pitch_yaw: tuple[float, float, float]) -> np.ndarray:
+def fixed_axes(roll_pitch_yaw: tuple[float, float, float]) -> np.ndarray:
     """(3, 3) rotation of angles [rad] about fixed axes; right angles are exact."""
     quaternion, matrix = np.empty(4), np.empty(9)
     mujoco.mju_euler2Quat(quaternion, np.array(roll_pitch_yaw), "XYZ")
