@@ -28,6 +28,6 @@ setup(
         "torch",
         "xacro",
     ],
-    extras_require={"web": ["starlette", "uvicorn"]},
+    extras_require={"web": ["starlette", "uvicorn"], "export": ["pyarrow"]},
     entry_points={"console_scripts": ["robot-finetune = robot_finetune.needs:command_line"]},
 )

@@ -26,8 +26,12 @@ PYTHON = {
     "yaml": "PyYAML",
 }
 """Modules from PyPI, and the names of their distributions; rosdep knows only some of them."""
-WEB = {"starlette": "starlette", "uvicorn": "uvicorn"}
-"""What the live page needs besides."""
+EXTRA = {
+    "starlette": "requirements-web.txt",
+    "uvicorn": "requirements-web.txt",
+    "pyarrow": "requirements-export.txt",
+}
+"""Modules that only some commands need, imported where they are needed, and the files that list them."""
 ROS = (
     "action_msgs",
     "ament_index_python",
@@ -58,8 +62,8 @@ def missing(error: ModuleNotFoundError) -> str:
         return "the messages are not built: run `make build`, or `colcon build` and source the workspace's setup file"
     if root in PYTHON:
         return f"{PYTHON[root]} is not installed for {sys.executable}: {pip_cure()}"
-    if root in WEB:
-        return f"{WEB[root]} is not installed for {sys.executable}: {pip_cure('requirements-web.txt')}"
+    if root in EXTRA:
+        return f"{root} is not installed for {sys.executable}: {pip_cure(EXTRA[root])}"
     if root in ROS:
         return f"{root} is not installed for {sys.executable}: run `make build`, or source the setup file of ROS 2"
     return ""

@@ -8,20 +8,23 @@ from pathlib import Path
 
 from robot_finetune.config import ConfigError
 from robot_finetune.data.episode_log import SUFFIX, CorruptEpisode, EpisodeLogError, read_episode
-from robot_finetune.data.label_log import Label, Labels
+from robot_finetune.data.label_log import Label, Labels, is_discarded
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.types import Episode
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a directory holds. corrupt: (file, why) of each that cannot be read. bytes: of all its episode files."""
+    """What a directory holds. corrupt: (file, why) of each that cannot be read. bytes: of all its episode files.
+    discarded: episodes of `episodes` that people have discarded. labels: why lines of labels.jsonl cannot be read."""
 
     episodes: int
     successes: int
     steps: int
     bytes: int
     corrupt: tuple[tuple[Path, str], ...]
+    discarded: int = 0
+    labels: tuple[str, ...] = ()
 
 
 class EpisodeStore:
@@ -81,7 +84,7 @@ class EpisodeStore:
 
     def verify(self) -> Verification:
         """Read every file and count what is in them."""
-        episodes = successes = steps = size = 0
+        episodes = successes = steps = size = discarded = 0
         corrupt = []
         for path in self.paths():
             size += path.lstat().st_size
@@ -91,9 +94,10 @@ class EpisodeStore:
                 corrupt.append((path, error.why))
                 continue
             episodes += 1
+            discarded += is_discarded(episode)
             successes += episode.outcome.success
             steps += len(episode.steps)
-        return Verification(episodes, successes, steps, size, tuple(corrupt))
+        return Verification(episodes, successes, steps, size, tuple(corrupt), discarded, tuple(self._labels.damaged))
 
     def ensure_space(self, min_free_bytes: int) -> None:
         """Raises EpisodeLogError if less than this is free on the disk of the directory."""

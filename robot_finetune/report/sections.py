@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-import cv2
 import numpy as np
 
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode
+from robot_finetune.data.step_arrays import to_png
 from robot_finetune.report import plots
 from robot_finetune.report.style import STYLE
 from robot_finetune.report.words import failure_counts, identity, number, timing_rows, trouble_lines
@@ -146,16 +146,12 @@ def _pair(grasp: Grasp) -> str:
         return ""
     if not steps:
         return ""
-    pictures = "".join(image(_png(step.observation.image), "observation", "seen") for step in (steps[0], steps[-1]))
+    pictures = "".join(image(to_png(step.observation.image), "observation", "seen") for step in (steps[0], steps[-1]))
     contradiction = ", contradiction" if grasp.contradiction else ""
     caption = (
         f"v{grasp.version}, {grasp.end_reason}, {len(steps)} steps, confidence {grasp.confidence:.2f}{contradiction}"
     )
     return f"<figure>{pictures}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _png(rgb: np.ndarray) -> bytes:
-    return bytes(cv2.imencode(".png", np.ascontiguousarray(rgb[..., ::-1]))[1])
 
 
 def _spread(grasps: Sequence[Grasp], count: int) -> list[Grasp]:

