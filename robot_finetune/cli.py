@@ -17,7 +17,7 @@ PROGRAM = "robot-finetune"
 SECTIONS = {
     "On the robot, or the simulated cell behind the same ROS topics": ("setup", "session"),
     "In simulation, without ROS": ("pretrain", "evaluate", "adapt", "lineage", "benchmark"),
-    "Afterwards, and meanwhile": ("report", "dashboard", "episodes"),
+    "Afterwards, and meanwhile": ("report", "compare", "dashboard", "episodes"),
     "This computer and this program": ("doctor", "completion"),
 }
 

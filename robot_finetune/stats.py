@@ -57,6 +57,17 @@ class Proportion:
         """Whether this proportion's 95 % interval lies wholly above the other's."""
         return bool(self.episodes and other.episodes) and self.ci95[0] > other.ci95[1]
 
+    def gain_over(self, other: Proportion) -> tuple[float, float]:
+        """Newcombe's 95 % interval of this rate less the other's, as fractions (his method 10, of Wilson's intervals);
+        (-1, 1) where one of them has no episodes."""
+        if not (self.episodes and other.episodes):
+            return -1.0, 1.0
+        (low, high), (other_low, other_high) = self.ci95, other.ci95
+        gain = self.rate - other.rate
+        down = math.hypot(self.rate - low, other_high - other.rate)
+        up = math.hypot(high - self.rate, other.rate - other_low)
+        return gain - down, gain + up
+
     def summary(self) -> dict[str, int | list[float]]:
         """Plain data for JSON: episodes, successes, ci95 (fractions)."""
         return {

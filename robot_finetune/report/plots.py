@@ -1,9 +1,10 @@
-"""The plots of a session report, drawn without a display and returned as PNG bytes."""
+"""The plots of session reports, drawn without a display and returned as the bytes of a PNG file, or of another."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,9 @@ from robot_finetune.report.style import AFTER, BAND, BEFORE, GRID, INK, MUTED, W
 from robot_finetune.session.record import swaps
 from robot_finetune.stats import Proportion, rolling_success
 from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
+
+COMPARED = ("#2563a8", "#d1642a", "#1f7a5c", "#8a4fa3", "#b8860b", "#c0397b", "#3a9bb8", "#6b7785")
+"""Colours of sessions beside each other."""
 
 
 def success_over_grasps(outcomes: Sequence[bool], versions: Sequence[int], window: int = WINDOW) -> bytes:
@@ -34,7 +38,7 @@ def success_over_grasps(outcomes: Sequence[bool], versions: Sequence[int], windo
     axes.set_ylim(-3, 103)
     axes.set_xlabel("grasps while learning (exploration noise on)")
     axes.set_ylabel(f"success, last {window} grasps [%]")
-    return _png(figure)
+    return _bytes(figure)
 
 
 def before_after_bars(before: Proportion, after: Proportion, labels: tuple[str, str]) -> bytes:
@@ -57,7 +61,7 @@ def before_after_bars(before: Proportion, after: Proportion, labels: tuple[str, 
     axes.set_ylim(0, 112)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("grasp success [%]")
-    return _png(figure)
+    return _bytes(figure)
 
 
 def versions_on_trial(
@@ -89,7 +93,7 @@ def versions_on_trial(
         for axes in (upper, lower):
             axes.axvline(grasp + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         upper.annotate(label, (grasp + 0.5, 1.02), xycoords=("data", "axes fraction"), fontsize=8, color=INK)
-    return _png(figure)
+    return _bytes(figure)
 
 
 def loss_over_updates(updates: Sequence[float], losses: Sequence[float]) -> bytes:
@@ -98,7 +102,42 @@ def loss_over_updates(updates: Sequence[float], losses: Sequence[float]) -> byte
     axes.plot(updates, losses, color=BAND, linewidth=1.8)
     axes.set_xlabel("gradient steps since the base policy")
     axes.set_ylabel("loss")
-    return _png(figure)
+    return _bytes(figure)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A session in a plot of several: outcomes while learning, and what was measured before and after."""
+
+    name: str
+    outcomes: Sequence[bool]
+    before: Proportion
+    after: Proportion
+
+
+def success_compared(curves: Sequence[Curve], kind: str, window: int = 40) -> bytes:
+    """Rolling success of several sessions with its 95 % band, and before and after with theirs; kind: png, pdf, svg."""
+    figure, axes = _figure(8.4, 4.2)
+    longest = max(2, *(len(curve.outcomes) for curve in curves))
+    handles = []
+    for place, curve in enumerate(curves):
+        color = COMPARED[place % len(COMPARED)]
+        grasps, rolling = np.arange(1, len(curve.outcomes) + 1), rolling_success(curve.outcomes, window)
+        axes.fill_between(grasps, 100 * rolling.low, 100 * rolling.high, color=color, alpha=0.12, linewidth=0)
+        handles += axes.plot(grasps, 100 * rolling.rate, color=color, linewidth=2)
+        aside = 0.01 * longest * place
+        for x, part, face in ((-aside, curve.before, "white"), (longest * 1.02 + aside, curve.after, color)):
+            if part.episodes:
+                low, high = part.ci95
+                error = [[100 * (part.rate - low)], [100 * (high - part.rate)]]
+                axes.errorbar(x, 100 * part.rate, error, color=color, capsize=3, marker="o", markerfacecolor=face)
+    # a legend hides names that begin with _, and reads $ as the start of a formula
+    names = [f" {curve.name}".replace("$", r"\$") for curve in curves]
+    axes.legend(handles, names, frameon=False, fontsize=9, loc="lower right")
+    axes.set_ylim(-3, 103)
+    axes.set_xlabel("grasps while learning (before: open circles, after: full ones)")
+    axes.set_ylabel(f"success, last {window} grasps [%]")
+    return _bytes(figure, kind)
 
 
 def _mark_swaps(axes: Axes, versions: Sequence[int], labels: int = 12) -> None:
@@ -132,7 +171,7 @@ def _figures(width: float, height: float, rows: int) -> tuple[Figure, Sequence[A
     return figure, plots
 
 
-def _png(figure: Figure) -> bytes:
+def _bytes(figure: Figure, kind: str = "png") -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format=kind)
     return buffer.getvalue()
