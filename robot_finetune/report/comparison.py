@@ -11,7 +11,7 @@ from typing import Any
 
 from robot_finetune.config import ConfigError
 from robot_finetune.report.plots import Curve, success_compared
-from robot_finetune.report.sections import number
+from robot_finetune.report.words import number
 from robot_finetune.session.metrics import COMPLETE
 from robot_finetune.session.record import SessionRecord, read_record, success
 from robot_finetune.session.summary import summarise
