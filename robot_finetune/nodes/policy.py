@@ -23,7 +23,6 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
 from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.learning.resumed_policy import resumed_policy
 from robot_finetune.msg import EpisodeSummary, ModelUpdate
-from robot_finetune.nodes.policy_parameters import PolicyParameters
 from robot_finetune.perception.frame_watch import ImageFault
 from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
@@ -44,6 +43,7 @@ from robot_finetune.ros.node.parameters import read_parameters
 from robot_finetune.ros.node.qos import LATCHED
 from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
+from robot_finetune.ros.policy_parameters import PolicyParameters
 from robot_finetune.ros.promotion_topic import PromotionPublisher, told
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.scene_reset import SceneReset

@@ -15,7 +15,7 @@ import numpy as np
 
 from robot_finetune.config import ConfigError
 from robot_finetune.data.episode_log import episode_path, read_episode
-from robot_finetune.data.export import relabel
+from robot_finetune.data.episode_table import relabel
 from robot_finetune.data.folder_lock import owner_of
 from robot_finetune.data.label_log import LABELS_FILE
 from robot_finetune.data.layout import CHECKPOINTS, EPISODES
