@@ -88,9 +88,10 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from robot_finetune.config import ConfigError  # numpy and torch are imported only where something went wrong
     from robot_finetune.data.replay_storage import ReplayError
     from robot_finetune.learning.checkpoint import CheckpointError
+    from robot_finetune.learning.device import DeviceError
     from robot_finetune.robot.interfaces import RobotError
 
-    return ConfigError, ReplayError, CheckpointError, RobotError, OSError
+    return ConfigError, ReplayError, CheckpointError, DeviceError, RobotError, OSError
 
 
 if __name__ == "__main__":

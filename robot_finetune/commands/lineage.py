@@ -21,15 +21,16 @@ Examples:
 )
 @fine_tuning
 def command(
-    policy: str, robot: str, grasps: int, config: Path | None, episodes: int, seed: int, processes: int, out: Path,
-    as_json: bool, variations: str,
+    policy: str, robot: str, grasps: int, config: Path | None, episodes: int, seed: int, processes: int,
+    device: str, out: Path, as_json: bool, variations: str,
 ) -> None:  # fmt: skip
     """Continual learning: one variation after the other in a single lineage."""
     from robot_finetune.config import policy_folder
     from robot_finetune.experiments.lineage import ORDER, lineage
 
     order = tuple(variations.split(",")) if variations else ORDER
-    result = lineage(str(policy_folder(policy)), order, grasps, out, seed, recipe(config), episodes, robot, processes)
+    folder = str(policy_folder(policy))
+    result = lineage(folder, order, grasps, out, seed, recipe(config), episodes, robot, processes, device)
     for step in result["steps"]:
         kept = ", ".join(f"{name} {one['success_rate']:.0%}" for name, one in step["earlier"].items())
         change = f"{step['before']['success_rate']:.0%} -> {step['after']['success_rate']:.0%}"

@@ -28,27 +28,27 @@ Examples:
 @options.seed
 @options.processes
 @click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
+@options.device
 def command(
     out: Path, config: Path | None, episodes: tuple[Path, ...], policy: Path | None, robot: str, seed: int,
-    processes: int, threads: int,
+    processes: int, threads: int, device: str,
 ) -> None:  # fmt: skip
     """A base policy: from nothing in the simulated cell, where a teacher's episodes are followed by rounds of
     collecting and learning, or from episodes that robots have logged."""
     from dataclasses import replace
 
-    import torch
-
     from robot_finetune.config import from_yaml
     from robot_finetune.experiments.offline import OfflineConfig, OfflineTraining
     from robot_finetune.experiments.pretrain import PretrainConfig, Pretraining
+    from robot_finetune.learning.device import prepare_device
     from robot_finetune.robot.profile import load_robot
 
     if policy and not episodes:
         raise click.UsageError("--policy is for --episodes: give the folders of sessions to learn from.")
-    torch.set_num_threads(threads)
+    learns_on = prepare_device(device, threads)
     if episodes:
         recipe = from_yaml(OfflineConfig, config) if config else OfflineConfig()
-        OfflineTraining(episodes, out, load_robot(robot), recipe, policy, seed).run()
+        OfflineTraining(episodes, out, load_robot(robot), recipe, policy, seed, learns_on).run()
         return
     settings = from_yaml(PretrainConfig, config) if config else PretrainConfig()
-    Pretraining(replace(settings, seed=seed), out, robot, processes).run()
+    Pretraining(replace(settings, seed=seed), out, robot, processes, learns_on).run()

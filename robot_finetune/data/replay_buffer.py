@@ -91,6 +91,8 @@ class ReplayBuffer:
         if capacity < 1 or image_size < 1:
             raise ReplayError(f"replay capacity {capacity}, image size {image_size}: both must be at least 1")
         self.capacity, self.image_size, self.read_only = capacity, image_size, read_only
+        self.revision = 0
+        """Changes that were made by this object; what is drawn from it is of the same data while this is the same."""
         self._mutex = threading.Lock()
         self._keys: set[bytes] = set()
         self._keys_read = 0
@@ -152,6 +154,7 @@ class ReplayBuffer:
             self._rows[where] = rows
             self._counters[_HEAD] = head + count
             self._remember(key)
+            self.revision += 1
         return True
 
     def sample(
@@ -203,6 +206,7 @@ class ReplayBuffer:
                 row["success"] = success
                 row["crc"] = checksum(row, self._images[index])
                 self._rows[index] = row
+            self.revision += 1
         return len(found) > 0
 
     def keep_first(self, transitions: int) -> None:
@@ -216,6 +220,7 @@ class ReplayBuffer:
                 raise ReplayError(f"{self.folder}: does not hold its first {transitions} transitions; {CURE}")
             kept = np.unique(self._rows["key"][:transitions], axis=0)
             self._counters[_HEAD] = transitions
+            self.revision += 1
             self._keys_file.truncate(0)
             self._keys_file.seek(0)
             self._keys_file.write(kept.tobytes())

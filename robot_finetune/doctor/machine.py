@@ -55,11 +55,20 @@ def shared_memory(folder: Path = FOLDER) -> Iterator[Check]:
 
 
 def gpu() -> Iterator[Check]:
-    """Whether PyTorch sees a graphics card; the network `compact` needs none."""
+    """Where `device: auto` computes; the network `compact` needs no graphics card."""
     import torch
 
+    from robot_finetune.learning.device import choose, describe, has_bfloat16
+
     if torch.cuda.is_available():
-        yield Check("gpu", OK, torch.cuda.get_device_name(0))
+        device = choose("cuda")  # says so if it does not work
+        free, there = torch.cuda.mem_get_info(device)
+        precision = "bfloat16" if has_bfloat16(device) else "float32"
+        found = f"{describe(device)}, {_size(free)} of {_size(there)} free: trainers learn on it, in {precision}"
+        others = "".join(f"; also cuda:{index}" for index in range(1, torch.cuda.device_count()))
+        yield Check("gpu", OK, found + others)
+    elif torch.backends.mps.is_available():
+        yield Check("gpu", OK, f"{choose('mps')}: trainers learn on it, in float32")
     elif Path("/proc/driver/nvidia/version").exists():
         cure = "install the driver's CUDA version of torch, or leave it: `compact` runs on the CPU"
         yield Check("gpu", WARNING, f"there is a graphics card, and torch {torch.__version__} cannot use it", cure)

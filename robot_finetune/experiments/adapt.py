@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.device import prepare_device
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.variations import load_variation
 
@@ -27,19 +26,20 @@ def adapt(
     robot: str = "sim",
     processes: int = 2,
     scratch: bool = False,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Explore with the frozen policy, fine-tune it and evaluate; writes the checkpoint to `out`.
 
-    scratch: also train a fresh network on the same new data. Returns the JSON object of the command. Raises
-    CheckpointError, ConfigError, ReplayError.
+    scratch: also train a fresh network on the same new data. device: see `learning.device.choose`. Returns the JSON
+    object of the command. Raises CheckpointError, ConfigError, ReplayError.
     """
     start = time.monotonic()
-    torch.set_num_threads(1)
+    learns_on = prepare_device(device)
     base, profile, tuned = load_checkpoint(policy), load_robot(robot), str(out / "checkpoint")
     network = base.network.config
     new = ReplayBuffer(None, capacity=grasps * network.max_steps + 1, image_size=network.image_size)
-    explore(policy, variation, grasps, seed, new, robot, processes)
-    tuner = fine_tune(Path(policy), new, profile, config, seed)
+    explore(policy, variation, grasps, seed, new, robot, processes, device)
+    tuner = fine_tune(Path(policy), new, profile, config, seed, learns_on)
     meta = {"variation": load_variation(variation).name, "grasps": grasps, "seed": seed}
     version = save_tuned(tuner, Path(tuned), base.version, meta)
     result: dict[str, Any] = dict(meta)
@@ -49,9 +49,10 @@ def adapt(
         ("base_before", policy, "base"),
         ("base_after", tuned, "base"),
     ):
-        result[key] = evaluate(which, where, episodes, seed, robot, processes)
+        result[key] = evaluate(which, where, episodes, seed, robot, processes, device=device)
     if scratch:
-        fresh = from_scratch(network, new, profile, config, seed, tuner.updates)
+        fresh = from_scratch(network, new, profile, config, seed, tuner.updates, learns_on)
         save_tuned(fresh, out / "scratch", 0, meta)
-        result["scratch"] = evaluate(str(out / "scratch"), variation, episodes, seed, robot, processes)
+        which = str(out / "scratch")
+        result["scratch"] = evaluate(which, variation, episodes, seed, robot, processes, device=device)
     return result | {"updates": tuner.updates, "promoted_version": version, "seconds": time.monotonic() - start}

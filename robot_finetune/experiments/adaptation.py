@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from robot_finetune.config import setting
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
@@ -14,9 +16,10 @@ from robot_finetune.data.replay_cache import unpacked
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.bellman import linear_decay
 from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from robot_finetune.learning.device import AUTO
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.robot.profile import RobotProfile
 
 EXPLORATION_SEED = 5_000_000  # first scene of explorations
@@ -38,10 +41,17 @@ class AdaptConfig:
 
 
 def explore(
-    policy: str, variation: str, grasps: int, seed: int, buffer: ReplayBuffer, robot: str = "sim", processes: int = 2
+    policy: str,
+    variation: str,
+    grasps: int,
+    seed: int,
+    buffer: ReplayBuffer,
+    robot: str = "sim",
+    processes: int = 2,
+    device: str = AUTO,
 ) -> None:
     """Add `grasps` exploring episodes of a checkpoint folder under `variation` to `buffer`, in scenes of their own."""
-    config = RolloutConfig(policy, variation, robot, mode="explore", family="held_out")
+    config = RolloutConfig(policy, variation, robot, mode="explore", family="held_out", device=device)
     scene = EXPLORATION_SEED + seed * 100_000 + buffer.episodes
     goal = buffer.episodes + grasps
     while buffer.episodes < goal:  # a discarded episode is made up for
@@ -57,9 +67,10 @@ def fine_tune(
     profile: RobotProfile,
     config: AdaptConfig,
     seed: int = 0,
+    device: torch.device = CPU,
 ) -> FineTuner:
     """Fine-tune a checkpoint on its base replay and the new one. Raises CheckpointError, ReplayError."""
-    tuner = FineTuner(load_checkpoint(policy), base_replay(policy), new, profile, config.fine_tune, seed)
+    tuner = FineTuner(load_checkpoint(policy, device=device), base_replay(policy), new, profile, config.fine_tune, seed)
     _train(tuner, config, config.updates(new.episodes))
     return tuner
 
@@ -73,12 +84,19 @@ def _train(tuner: FineTuner, config: AdaptConfig, updates: int) -> None:
 
 
 def from_scratch(
-    shape: NetworkConfig, new: ReplayBuffer, profile: RobotProfile, config: AdaptConfig, seed: int, updates: int
+    shape: NetworkConfig,
+    new: ReplayBuffer,
+    profile: RobotProfile,
+    config: AdaptConfig,
+    seed: int,
+    updates: int,
+    device: torch.device = CPU,
 ) -> FineTuner:
     """A fresh network trained on the new data alone; nothing of its random start is deployed."""
     fresh = replace(config.fine_tune, base_weight=0.0)
     nothing = ReplayBuffer(None, capacity=1, image_size=shape.image_size)
-    tuner = FineTuner(Checkpoint(build_network(shape, seed)), nothing, new, profile, fresh, seed)
+    network = build_network(shape, seed).to(device)
+    tuner = FineTuner(Checkpoint(network), nothing, new, profile, fresh, seed)
     _train(tuner, config, updates)
     return tuner
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.device import AUTO, choose
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.stats import wilson_interval
 from robot_finetune.types import SCRIPTED
@@ -23,15 +24,19 @@ def evaluate(
     robot: str = "sim",
     processes: int = 2,
     workers: Workers | None = None,
+    device: str = AUTO,
 ) -> dict[str, Any]:
     """Success of a checkpoint folder (or "scripted", or "teacher") over `episodes` new scenes with held-out objects.
 
-    workers: do it, instead of new processes. Returns {policy_version, variation, episodes, successes, success_rate,
-    ci95}. Raises CheckpointError, ConfigError.
+    workers: do it, instead of new processes. device: where the checkpoint decides, see `learning.device.choose`.
+    Returns {policy_version, variation, episodes, successes, success_rate, ci95}. Raises CheckpointError, ConfigError.
     """
-    version = 0 if policy in WITHOUT_CHECKPOINT else load_checkpoint(policy).version
+    version = 0
+    if policy not in WITHOUT_CHECKPOINT:
+        checkpoint = load_checkpoint(policy)
+        version, _ = checkpoint.version, choose(device, acting=checkpoint.network.config)  # before any process begins
     name = load_variation(variation).name
-    config = RolloutConfig(policy, variation, robot, noise=0.0)
+    config = RolloutConfig(policy, variation, robot, noise=0.0, device=device)
     first = EVALUATION_SEED * (seed + 1)
     seeds = range(first, first + episodes)
     rolled_out = workers.start(config, seeds) if workers else rollouts(config, seeds, processes)

@@ -3,11 +3,11 @@ Learning", section 5). Each step starts from the policy that the one before ende
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
@@ -15,6 +15,7 @@ from robot_finetune.data.replay_file import copy_newest, pack
 from robot_finetune.experiments.adaptation import AdaptConfig, base_replay, explore, fine_tune, save_tuned
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.device import prepare_device
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.variations import load_variation
 
@@ -32,30 +33,32 @@ def lineage(
     episodes: int = 300,
     robot: str = "sim",
     processes: int = 2,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Fine-tune on each variation in turn; after each step, evaluate on base and on all variations so far.
 
     What a step has learned from joins the data that the next ones rehearse, so that half of each batch is base data and
     all earlier variations. Returns {variations, grasps, seed, steps: [{variation, before, after, earlier: {name:
-    result}}]}, where results are those of `evaluate`. Raises CheckpointError, ConfigError, ReplayError.
+    result}}]}, where results are those of `evaluate`. device: see `learning.device.choose`. Raises CheckpointError,
+    ConfigError, ReplayError.
     """
-    torch.set_num_threads(1)
+    learns_on, measured = prepare_device(device), partial(evaluate, device=device)
     profile, current = load_robot(robot), Path(policy)
     steps = []
     for number, variation in enumerate(variations):
         checkpoint = load_checkpoint(current)
         network, name = checkpoint.network.config, load_variation(variation).name
         new = ReplayBuffer(None, grasps * network.max_steps + 1, network.image_size)
-        explore(str(current), variation, grasps, seed, new, robot, processes)
-        tuner = fine_tune(current, new, profile, config, seed)
+        explore(str(current), variation, grasps, seed, new, robot, processes, device)
+        tuner = fine_tune(current, new, profile, config, seed, learns_on)
         folder = out / f"{number + 1}-{name}"
         save_tuned(tuner, folder, checkpoint.version, {"variation": name, "grasps": grasps, "seed": seed})
         _rehearse(base_replay(current), new, tuner.mount, folder / REPLAY)
         before, after = (
-            evaluate(str(which), variation, episodes, seed, robot, processes) for which in (current, folder)
+            measured(str(which), variation, episodes, seed, robot, processes) for which in (current, folder)
         )
         earlier = {
-            load_variation(one).name: evaluate(str(folder), one, episodes, seed, robot, processes)
+            load_variation(one).name: measured(str(folder), one, episodes, seed, robot, processes)
             for one in ("base", *variations[:number])
         }
         steps.append({"variation": name, "before": before, "after": after, "earlier": earlier})

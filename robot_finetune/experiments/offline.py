@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.episode_log import CorruptEpisode
@@ -25,7 +27,7 @@ from robot_finetune.learning.bellman import linear_decay
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.learning.offline_score import Closing, is_held_out, log_losses
 from robot_finetune.robot.profile import RobotProfile
 
@@ -73,10 +75,13 @@ class OfflineTraining:
         config: OfflineConfig = OfflineConfig(),
         policy: Path | None = None,
         seed: int = 0,
+        device: torch.device = CPU,
     ) -> None:
-        """folders: of sessions, or of episode files. policy: to start from; None: from nothing."""
+        """folders: of sessions, or of episode files. policy: to start from; None: from nothing. device: where it
+        learns."""
         self.config, self.out = config, out
         start = load_checkpoint(policy) if policy else Checkpoint(build_network(config.network, seed))
+        start.network.to(device)
         shape = start.network.config
         fine_tune = config.fine_tune
         if policy is None:  # nothing to go back to, and nothing that could say where the gripper is seen

@@ -18,16 +18,17 @@ import torch
 from robot_finetune.config import setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.layout import REPLAY
-from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers
 from robot_finetune.experiments.training_log import TrainingLog
 from robot_finetune.files import parse_json, to_json
+from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
 from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.types import SCRIPTED, Episode
 
@@ -74,17 +75,22 @@ class Pretraining:
     Goes on where a run of the same configuration in `out` stopped. Raises CheckpointError if `out` holds another.
     """
 
-    def __init__(self, config: PretrainConfig, out: Path, robot: str = "sim", processes: int = 2) -> None:
+    def __init__(
+        self, config: PretrainConfig, out: Path, robot: str = "sim", processes: int = 2, device: torch.device = CPU
+    ) -> None:
+        """device: where it learns. Policies collect and are evaluated where that is best."""
         self.config, self.out, self.robot, self.processes = config, out, robot, processes
         profile = load_robot(robot)
-        network = build_network(config.network, config.seed)
+        network = build_network(config.network, config.seed).to(device)
         network.geometry.set_profile(profile)
         self.learner = QLearner(network, config.bellman, profile.workspace.max_step_yaw, config.seed)
-        self.rng = np.random.default_rng(config.seed)
         size, steps = config.network.image_size, config.network.max_steps
         explored = max(1, config.rounds * config.round_episodes)
         self.scripted = ReplayBuffer(out / "data" / "scripted", config.scripted * steps, size)
         self.explored = ReplayBuffer(out / "data" / "explored", explored * steps, size)
+        self.batches = Batches(
+            self._draw, lambda: (self.scripted.revision, self.explored.revision), device, config.seed
+        )
         self.round, self.best = 0, -1.0
         self._restore()
         self.log = TrainingLog(out / "tensorboard", config.all_updates, self.learner.updates)
@@ -132,12 +138,17 @@ class Pretraining:
         )
         return workers.start(source, range(first, first + config.round_episodes))
 
-    def _update(self) -> None:
-        config, learner = self.config, self.learner
+    def _draw(self, rng: np.random.Generator) -> Batch:
+        config = self.config
         on_policy = round(config.batch_size * config.on_policy) if len(self.explored) else 0
         counts = [(self.scripted, config.batch_size - on_policy), (self.explored, on_policy)]
+        return mixed_batch(counts, config.bellman, rng)
+
+    def _update(self) -> None:
+        config, learner = self.config, self.learner
         learner.set_learning_rate(config.learning_rate(learner.updates))
-        metrics = learner.update(mixed_batch(counts, config.bellman, self.rng))
+        with self.batches.next() as batch:
+            metrics = learner.update(batch)
         if learner.updates % LOG_EVERY == 0:
             self.log.progress(learner.updates, {f"train/{name}": value for name, value in metrics._asdict().items()})
 
@@ -170,7 +181,7 @@ class Pretraining:
             "round": self.round,
             "best": self.best,
             "explored": len(self.explored),
-            "rng": self.rng.bit_generator.state,
+            "rng": self.batches.random_state,
             "learner": self.learner.state_dict(),
         }
         with atomic_file(self.out / "state.pt") as stream:
@@ -178,14 +189,14 @@ class Pretraining:
 
     def _restore(self) -> None:
         path = self.out / "state.pt"
-        state: Mapping[str, Any] | None = torch.load(path, weights_only=True) if path.is_file() else None
-        if state is None:
+        if not path.is_file():
             return
+        state: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["config"] != to_json(to_mapping(self.config)):
             raise CheckpointError(f"{path}: is of a run with other settings; give another folder or the same settings")
         self.round, self.best = state["round"], state["best"]
         self.explored.keep_first(state["explored"])
-        self.rng.bit_generator.state = state["rng"]
+        self.batches.random_state = state["rng"]
         self.learner.load_state_dict(state["learner"])
 
     def _pack(self) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from robot_finetune.config import setting
 from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.device import AUTO, choose
 from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.perception.grasp_success import GraspDetector
@@ -45,6 +46,7 @@ class RolloutConfig:
     randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
     floors: bool = setting(False, "the scene randomisation varies the floor's pattern as well")
     look: bool = setting(False, "judge by images as well as by the gripper (slower)")
+    device: str = setting(AUTO, "where a checkpoint decides: see learning/device.py")
     network: NetworkConfig = setting(NetworkConfig, "that episodes without a checkpoint are for; it has its own")
 
 
@@ -109,7 +111,9 @@ def _bench(config: RolloutConfig) -> tuple[Cell, TeacherPolicy | ScriptedPolicy 
     elif config.policy == SCRIPTED:
         policy = ScriptedPolicy(profile)
     else:
-        policy = QPolicy(load_checkpoint(config.policy), profile)
-        network = policy.checkpoint.network.config
+        checkpoint = load_checkpoint(config.policy)
+        network = checkpoint.network.config
+        checkpoint.network.to(choose(config.device, acting=network))
+        policy = QPolicy(checkpoint, profile)
     settings = RunnerConfig(network.max_steps, network.image_size, config.look)
     return cell, policy, EpisodeRunner(sim_robot(cell), profile, policy, GraspDetector(profile), config=settings)

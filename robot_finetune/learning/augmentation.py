@@ -11,6 +11,7 @@ from torch import Tensor
 
 from robot_finetune.config import setting
 from robot_finetune.data.replay_buffer import Batch
+from robot_finetune.learning.networks.interface import to_device
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,24 @@ class AugmentationConfig:
 
 
 def augment(image: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
-    """Randomly lit and shifted copies of uint8 images (B, S, S, 3), again uint8."""
+    """Randomly lit and shifted copies of uint8 images (B, S, S, 3), again uint8, where the images are. generator: of
+    the CPU."""
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator) * 2 - 1
 
-    batch, size = image.shape[:2]
+    batch, size, device = *image.shape[:2], image.device
     if config.shift:
         corner = torch.randint(-config.shift, config.shift + 1, (batch, 2), generator=generator)
-        place = (corner[..., None] + torch.arange(size)).clamp(0, size - 1)
-        pixel = (torch.arange(batch)[:, None, None] * size + place[:, 0, :, None]) * size + place[:, 1, None, :]
+        place = (to_device(corner, device)[..., None] + torch.arange(size, device=device)).clamp(0, size - 1)
+        first = torch.arange(batch, device=device)[:, None, None] * size
+        pixel = (first + place[:, 0, :, None]) * size + place[:, 1, None, :]
         image = image.reshape(-1, 3).index_select(0, pixel.flatten()).reshape(image.shape)
     gain = (1 + config.contrast * uniform(batch, 1, 1)) * (1 + config.color * uniform(batch, 1, 3))
     lift = 128 * (1 - gain) + 255 * config.brightness * uniform(batch, 1, 1)
     turn = _color_turn(2 * math.pi * config.hue * uniform(batch), 1 + config.saturation * uniform(batch))
-    lit = torch.baddbmm(lift, image.reshape(batch, size * size, 3).float(), turn * gain)
+    lift, turn = to_device(lift, device), to_device(turn * gain, device)
+    lit = torch.baddbmm(lift, image.reshape(batch, size * size, 3).float(), turn)
     return lit.clamp_(0, 255).to(torch.uint8).reshape(image.shape)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from robot_finetune.config import setting
+from robot_finetune.learning.networks.interface import CPU, to_device
 
 CLOSE_ACTION = (0.0, 0.0, 0.0, 0.0, 1.0, -1.0, 1.0, 1.0)
 
@@ -38,20 +39,21 @@ def maximise(
     config: CEMConfig,
     max_yaw: float,
     generator: torch.Generator,
+    device: torch.device = CPU,
     watch: Callable[[Tensor, Tensor], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The actions (B, 8) that maximise `q`, and their values (B,).
 
     q: maps candidates (B, N, 8) to values (B, N). Displacement and yaw are searched by CEM; closing the gripper, which
-    has no displacement, is one more candidate. max_yaw: yaw change [rad] of a normalised 1. watch: is given the last
-    iteration's candidates (B, N, 8) and their values (B, N).
+    has no displacement, is one more candidate. max_yaw: yaw change [rad] of a normalised 1. generator: of the CPU.
+    device: where `q` computes. watch: is given the last iteration's candidates (B, N, 8) and their values (B, N).
     """
-    mean, std = torch.zeros(batch, 1, 4), torch.full((batch, 1, 4), config.std)
-    close = torch.tensor(CLOSE_ACTION).expand(batch, 1, 8)
-    best_action, best_value = close[:, 0], torch.full((batch,), -torch.inf)
-    rows = torch.arange(batch)
+    mean, std = torch.zeros(batch, 1, 4, device=device), torch.full((batch, 1, 4), config.std, device=device)
+    close = to_device(torch.tensor(CLOSE_ACTION), device).expand(batch, 1, 8)
+    best_action, best_value = close[:, 0], torch.full((batch,), -torch.inf, device=device)
+    rows = torch.arange(batch, device=device)
     for iteration in range(config.iterations):
-        noise = torch.randn(batch, config.samples, 4, generator=generator)
+        noise = to_device(torch.randn(batch, config.samples, 4, generator=generator), device)
         params = (mean + std * noise).clamp(-1, 1)
         candidates = move_actions(params, max_yaw)
         if iteration == 0:

@@ -18,7 +18,7 @@ from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.version_card import CARD, WEIGHTS, read_card_file
 from robot_finetune.files import read_file
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig, QNetwork
+from robot_finetune.learning.networks.interface import CPU, NetworkConfig, QNetwork
 
 FORMAT = 1
 WEIGHTS_LIMIT = 1 << 31
@@ -45,7 +45,7 @@ def save_checkpoint(folder: str | Path, network: QNetwork, version: int, parent:
     checkpoint."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = save_tensors({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    weights = save_tensors({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()})
     sha256 = hashlib.sha256(weights).hexdigest()
     card = {
         "format": FORMAT,
@@ -62,8 +62,10 @@ def save_checkpoint(folder: str | Path, network: QNetwork, version: int, parent:
     return sha256
 
 
-def load_checkpoint(folder: str | Path, expect_sha256: str = "") -> Checkpoint:
-    """Read and verify a checkpoint: card, hash (also against `expect_sha256`), shapes. Raises CheckpointError."""
+def load_checkpoint(folder: str | Path, expect_sha256: str = "", device: torch.device = CPU) -> Checkpoint:
+    """Read and verify a checkpoint: card, hash (also against `expect_sha256`), shapes. Raises CheckpointError.
+
+    device: where its network shall be; it does not matter where it was when it was written."""
     folder = Path(folder)
     if not (folder / CARD).is_file():
         raise CheckpointError(
@@ -96,4 +98,4 @@ def load_checkpoint(folder: str | Path, expect_sha256: str = "") -> Checkpoint:
         ) from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
         raise CheckpointError(f"{folder / WEIGHTS}: holds weights that are not finite; use another version")
-    return Checkpoint(network.eval(), card.version, card.parent, digest, card.meta)
+    return Checkpoint(network.eval().to(device), card.version, card.parent, digest, card.meta)

@@ -15,7 +15,8 @@ import torch
 
 from robot_finetune.config import setting
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, Metrics, QLearner, Sampled, mixed_batch
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
 from robot_finetune.learning.mounting import Mounting
@@ -48,7 +49,8 @@ class FineTuneConfig:
 
 
 class FineTuner:
-    """Fine-tunes a copy of a checkpoint's network on a base and a new replay buffer; the new one may grow meanwhile."""
+    """Fine-tunes a copy of a checkpoint's network on a base and a new replay buffer, on the network's device; the new
+    buffer may grow between two updates."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class FineTuner:
         self.config, self.base, self.new = config, base, new
         self.start = copy.deepcopy(checkpoint.network)
         self.learner = QLearner(checkpoint.network, config.bellman, profile.workspace.max_step_yaw, seed)
-        self.rng = np.random.default_rng(seed)
+        self._batches = Batches(self._draw, lambda: (base.revision, new.revision), self.learner.device, seed)
         self._rehearsed = SceneTransfer(base, new, profile, config.transfer)
         self._mounted = Mounting(new, checkpoint.network)
         self._earlier = earlier
@@ -81,7 +83,12 @@ class FineTuner:
         return self._mounted.place()
 
     def update(self) -> Metrics:
-        """One gradient step, half on base and half on new transitions (all on one while the other is empty)."""
+        """One gradient step, half on base and half on new transitions (all on one while the other is empty). Raises
+        DeviceError."""
+        with self._batches.next() as batch:
+            return self.learner.update(batch)
+
+    def _draw(self, rng: np.random.Generator) -> Batch:
         new = round(self.config.batch_size * self.config.new_fraction) if len(self.base) else self.config.batch_size
         new = new if len(self.new) else 0
         old = self.config.batch_size - new
@@ -89,7 +96,7 @@ class FineTuner:
         if self._earlier:
             counts.append((self._earlier, round(old * self.config.earlier_fraction)))
             old -= counts[-1][1]
-        return self.learner.update(mixed_batch([(self._rehearsed, old), *counts], self.config.bellman, self.rng))
+        return mixed_batch([(self._rehearsed, old), *counts], self.config.bellman, rng)
 
     def network(self) -> QNetwork:
         """The network to deploy: the averaged weights, as in QT-Opt, drawn back to those of the start by
@@ -101,16 +108,16 @@ class FineTuner:
         return deployed
 
     def save_state(self, path: str | Path) -> None:
-        """Write all that is needed to go on after a crash with identical results; atomic."""
+        """Write all that is needed to go on after a crash with identical results, on any device; atomic."""
         with atomic_file(Path(path)) as stream:
-            torch.save({"learner": self.learner.state_dict(), "rng": self.rng.bit_generator.state}, stream)
+            torch.save({"learner": self.learner.state_dict(), "rng": self._batches.random_state}, stream)
 
     def load_state(self, path: str | Path) -> None:
         """Go on from `save_state`. Raises CheckpointError if the file is damaged or of another network."""
         try:
-            state = torch.load(os.fspath(path), weights_only=True)
+            state = torch.load(os.fspath(path), map_location="cpu", weights_only=True)
             self.learner.load_state_dict(state["learner"])
-            self.rng.bit_generator.state = state["rng"]
+            self._batches.random_state = state["rng"]
         except Exception as error:  # torch, zip and pickle raise many kinds
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(

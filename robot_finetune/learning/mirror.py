@@ -51,7 +51,7 @@ class Mirror:
 
     def action(self, action: Tensor) -> Tensor:
         """Action vectors (..., 8) as the mirror shows them."""
-        signs = torch.ones(8)
+        signs = action.new_ones(8)
         signs[self.axis] = signs[3] = -1
         return action * signs
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from robot_finetune.learning.networks.interface import QNetwork, state_tensors
+from robot_finetune.learning.networks.interface import QNetwork, state_tensors, to_device
 from robot_finetune.types import Episode, Step
 
 AT_ONCE = 64
@@ -72,7 +72,8 @@ def _log_losses(network: QNetwork, closings: Sequence[Closing]) -> np.ndarray:
         np.array([observation.step for observation in seen]),
     )
     actions = torch.from_numpy(np.stack([closing.step.asked.vector for closing in closings]))[:, None]
-    logits = network.q(network.encode(state), actions)[:, 0].float()
+    features = network.encode(state.to(network.device))
+    logits = network.q(features, to_device(actions, network.device))[:, 0].float().cpu()
     outcomes = torch.tensor([float(closing.success) for closing in closings])
     return F.binary_cross_entropy_with_logits(logits, outcomes, reduction="none").numpy()
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from robot_finetune.config import setting
 from robot_finetune.learning.cem import CEMConfig, maximise, move_actions
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
+from robot_finetune.learning.device import memory_checked
 from robot_finetune.learning.mirror import Mirror, q_function
-from robot_finetune.learning.networks.interface import State, state_tensors
+from robot_finetune.learning.networks.interface import State, state_tensors, to_device
 from robot_finetune.robot.interfaces import Decision
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Observation, Samples
@@ -61,6 +62,11 @@ class QPolicy:
         return self.checkpoint.version
 
     @property
+    def device(self) -> torch.device:
+        """Where it decides."""
+        return self.checkpoint.network.device
+
+    @property
     def views(self) -> str:
         """What decisions are made by."""
         return "the image and its mirror image" if self._mirror else "the image alone"
@@ -87,18 +93,20 @@ class QPolicy:
 
     @torch.inference_mode()
     def act(self, observation: Observation) -> Decision:
-        q = q_function(self.checkpoint.network, _state(observation), self._mirror)
+        """The action to take, decided where the network is. Raises DeviceError where the memory there is full."""
         self.samples = None
         watch = self._keep if self.watched() else None
-        action, value = maximise(q, 1, self.config.cem, self._max_yaw, self._generator, watch)
-        chosen = Action(action[0].numpy())
-        if self._exploring and not chosen.closes and self._uniform() < self.config.explore_probability:
-            chosen = self._perturb(chosen)
-            value = q(torch.from_numpy(chosen.vector)[None, None])[0]
-        return Decision(chosen, float(value[0]), self.checkpoint.version)
+        with memory_checked(self.device):
+            q = q_function(self.checkpoint.network, _state(observation).to(self.device), self._mirror)
+            action, value = maximise(q, 1, self.config.cem, self._max_yaw, self._generator, self.device, watch)
+            chosen = Action(action[0].cpu().numpy())
+            if self._exploring and not chosen.closes and self._uniform() < self.config.explore_probability:
+                chosen = self._perturb(chosen)
+                value = q(to_device(torch.from_numpy(chosen.vector)[None, None], self.device))[0]
+            return Decision(chosen, float(value[0]), self.checkpoint.version)
 
     def _keep(self, actions: Tensor, values: Tensor) -> None:
-        self.samples = Samples(actions[0].numpy(), values[0].numpy())
+        self.samples = Samples(actions[0].cpu().numpy(), values[0].cpu().numpy())
 
     def _use(self, checkpoint: Checkpoint) -> None:
         checkpoint.network.geometry.set_profile(self.profile)
@@ -128,9 +136,9 @@ def probe(checkpoint: Checkpoint, profile: RobotProfile) -> None:
     size = network.config.image_size
     images = rng.integers(0, 256, (4, size, size, 3), dtype=np.uint8)
     poses = np.tile(np.asarray(profile.start_pose, np.float32), (4, 1))
-    features = network.encode(state_tensors(images, poses, np.ones(4), np.arange(4)))
+    features = network.encode(state_tensors(images, poses, np.ones(4), np.arange(4)).to(network.device))
     candidates = move_actions(torch.from_numpy(rng.uniform(-1, 1, (4, 16, 4)).astype(np.float32)), 1.0)
-    logits = network.q(features, candidates)
+    logits = network.q(features, to_device(candidates, network.device))
     if not bool(torch.isfinite(logits).all()):
         raise CheckpointError(
             f"version {checkpoint.version}: its Q-values are not finite on the probe images; use another version"

@@ -54,7 +54,7 @@ def resumed_policy(
     folders = {fact.id: Path(fact.path) for fact in told if fact.path}
     for known in gate.kept - {first}:
         try:
-            switching.restore(load_checkpoint(folders[known], known.sha256), folders[known])
+            switching.restore(load_checkpoint(folders[known], known.sha256, policy.device), folders[known])
         except CheckpointError as error:
             complain(f"version {known.version} is left out: {error}")
             switching.apply(Fact(FAILED, *known))

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from robot_finetune.config import ConfigError, from_mapping, setting, share_path
 from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
@@ -26,6 +28,7 @@ from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.data.version_card import FineTuned
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
+from robot_finetune.learning.networks.interface import CPU
 from robot_finetune.learning.offline_score import Closing, OfflineScore, is_held_out, score
 from robot_finetune.learning.rehearsal import earlier_replay, earlier_sessions
 from robot_finetune.robot.profile import RobotProfile
@@ -71,7 +74,8 @@ class PublishedVersion:
 
 
 class Trainer:
-    """Fine-tunes the policy in `policy` on the episodes that may be learned from in `out`/episodes; one thread uses it.
+    """Fine-tunes the policy in `policy` on the episodes that may be learned from in `out`/episodes, on `device`; one
+    thread uses it.
 
     The base replay is the policy's own, or the shipped one. Raises CheckpointError if the policy cannot be used.
     """
@@ -83,6 +87,7 @@ class Trainer:
         profile: RobotProfile,
         config: TrainerConfig = TrainerConfig(),
         seed: int = 0,
+        device: torch.device = CPU,
         earlier: Sequence[Path] = (),
     ) -> None:
         """earlier: folders of sessions that are rehearsed, besides that which the policy is from. Raises ConfigError
@@ -94,7 +99,7 @@ class Trainer:
         self._out = out
         self._state = out / TRAINER_STATE / "state.pt"
         self._state.parent.mkdir(parents=True, exist_ok=True)
-        base = load_checkpoint(policy)
+        base = load_checkpoint(policy, device=device)
         size = base.network.config.image_size
         self._store = EpisodeStore(out / EPISODES)
         self.replay = self._open_replay(out / TRAINER_STATE / "replay", size)
@@ -119,7 +124,8 @@ class Trainer:
                 self._tuner.load_state(self._state)
             except CheckpointError as error:
                 self.rejected.append(f"{error}; training starts from the base policy again")
-                self._tuner = FineTuner(load_checkpoint(policy), *data)  # the other one may hold half of the state
+                base = load_checkpoint(policy, device=device)  # the other one may hold half of the state
+                self._tuner = FineTuner(base, *data)
         self.newest = self._newest_sound()
         self._version = self.newest.version if self.newest else base.version
         self._next = max([self._version, *self._folders()]) + 1

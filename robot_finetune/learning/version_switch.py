@@ -103,7 +103,7 @@ class SwitchingPolicy:
     def _load(self, folder: str | Path, version: int, sha256: str) -> Checkpoint:
         """The sound checkpoint in a folder, if the policy can act by it. Raises CheckpointError."""
         try:
-            checkpoint = load_checkpoint(folder, sha256)
+            checkpoint = load_checkpoint(folder, sha256, self._policy.device)
             there, acting = checkpoint.network.config, self._policy.checkpoint.network.config
             if checkpoint.version != version:
                 raise CheckpointError(

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import rclpy
-import torch
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from robot_finetune.config import ConfigError, policy_folder, resolve
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
+from robot_finetune.learning.device import describe, prepare_device
 from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.learning.resumed_policy import resumed_policy
 from robot_finetune.msg import EpisodeSummary, ModelUpdate
@@ -72,13 +72,15 @@ class PolicyNode(ManagedNode):
         self._config = parameters = read_parameters(self, PolicyParameters)
         resolve("variations", parameters.variation)
         profile = load_robot(parameters.robot)
-        torch.set_num_threads(1)
         folder = policy_folder(parameters.policy)
         checkpoint = load_checkpoint(folder)
+        checkpoint.network.to(prepare_device(parameters.device, acting=checkpoint.network.config))
         probe(checkpoint, profile)
         out = Path(parameters.out).expanduser().absolute() if parameters.out else None
         network = QPolicy(checkpoint, profile, parameters.actions, parameters.seed)
-        self.get_logger().info(f"version {checkpoint.version} decides by {network.views}")
+        self.get_logger().info(
+            f"version {checkpoint.version} decides by {network.views}, on {describe(network.device)}"
+        )
         scripted = ScriptedPolicy(profile, parameters.scripted, parameters.seed)
         self._policy = resumed_policy(
             network, folder, out, parameters.promotion, self._complain, scripted, parameters.auto

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import rclpy
-import torch
 from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
@@ -24,6 +23,7 @@ from robot_finetune.config import policy_folder, setting
 from robot_finetune.data.folder_lock import folder_lock
 from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.learning.checkpoint import CheckpointError
+from robot_finetune.learning.device import AUTO, NAMES, DeviceError, describe, prepare_device
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
 from robot_finetune.msg import ModelUpdate, TrainerStatus
 from robot_finetune.robot.profile import load_robot
@@ -49,6 +49,7 @@ class TrainerParameters:
     out: str = setting("session", "output folder: episodes are read from it, checkpoints written into it")
     earlier: str = setting("", f"folders of earlier sessions to rehearse, with {os.pathsep!r} between them")
     seed: int = setting(0, "seed of batches and augmentation", low=0, high=2**31 - 1)
+    device: str = setting(AUTO, f"where it learns: {NAMES}; auto is an accelerator where there is one")
     poll_period: float = setting(0.5, "wait between two looks for new episodes", unit="s", low=0.01, high=60.0)
     training: TrainerConfig = setting(TrainerConfig)
 
@@ -57,7 +58,7 @@ class TrainerNode(ManagedNode):
     """Trains in a worker thread; the executor's thread publishes TrainerStatus once a second."""
 
     NAME, PARAMETERS = "trainer", TrainerParameters
-    ERRORS = (*START_ERRORS, CheckpointError, ReplayError)
+    ERRORS = (*START_ERRORS, CheckpointError, DeviceError, ReplayError)
 
     def configure(self) -> None:
         self._config = config = read_parameters(self, TrainerParameters)
@@ -66,8 +67,11 @@ class TrainerNode(ManagedNode):
         owned = ExitStack()
         self.at_close(owned.close)
         owned.enter_context(folder_lock(out, "trainer", f"trainer {self.get_fully_qualified_name()}"))
+        device = prepare_device(config.device)
+        self.get_logger().info(f"learns on {describe(device)}")
         earlier = [Path(folder) for folder in config.earlier.split(os.pathsep) if folder]
-        self._trainer = Trainer(policy, out, load_robot(config.robot), config.training, config.seed, earlier)
+        profile = load_robot(config.robot)
+        self._trainer = Trainer(policy, out, profile, config.training, config.seed, device, earlier)
         self._resumed = self._trainer.newest
         self._status = TrainerStatus()
         self._state = INACTIVE
@@ -99,7 +103,7 @@ class TrainerNode(ManagedNode):
     def _guarded(self) -> None:
         try:
             self._work()
-        except (CheckpointError, ReplayError, OSError) as error:
+        except (CheckpointError, DeviceError, ReplayError, OSError) as error:
             self._end(str(error))
         except Exception as error:
             self.get_logger().error(traceback.format_exc())
@@ -194,5 +198,4 @@ class TrainerNode(ManagedNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     os.nice(NICENESS)
-    torch.set_num_threads(1)
     return run_managed_node(TrainerNode, args)

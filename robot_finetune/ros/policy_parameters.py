@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_finetune.config import setting
+from robot_finetune.learning.device import AUTO, NAMES
 from robot_finetune.learning.promotion.autonomy import AutonomyConfig
 from robot_finetune.learning.promotion.gate import PromotionConfig
 from robot_finetune.learning.q_policy import PolicyConfig
@@ -28,6 +29,9 @@ class PolicyParameters:
         choices=WISHES,
     )
     seed: int = setting(0, "seed of exploration", low=0, high=2**31 - 1)
+    device: str = setting(
+        AUTO, f"where it decides: {NAMES}; auto is the CPU for the network compact, for others an accelerator if any"
+    )
     start_grasping: bool = setting(True, "start grasping at once; otherwise wait for ~/start")
     max_episodes: int = setting(0, "episodes after ~/start until the node goes idle; 0: no end", low=0, high=2**31 - 1)
     accept_updates: bool = setting(True, "take new versions from the trainer; false keeps the version that acts")

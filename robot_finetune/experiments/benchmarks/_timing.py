@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from robot_finetune.files import to_json
+from robot_finetune.learning.device import synchronise
+from robot_finetune.learning.networks.interface import NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,20 @@ class Timing:
 
     quick: bool
     clock: Callable[[], float]
+
+    def on(self, device: torch.device) -> Callable[[], float]:
+        """The clock, read when the device has done all that it was given."""
+
+        def read() -> float:
+            synchronise(device)
+            return self.clock()
+
+        return read
+
+
+DEVICE = click.option("--device", default="cpu", help="Where networks compute: auto, cpu, cuda, cuda:1 or mps.")
+CONFIGS = {"compact": NetworkConfig(), "grasping44": NetworkConfig("grasping44", image_size=472)}
+"""The networks that are timed."""
 
 
 def timing_command(

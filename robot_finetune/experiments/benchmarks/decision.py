@@ -15,16 +15,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robot_finetune.experiments.benchmarks._timing import Timing, interleave, medians_ms, timing_command
+from robot_finetune.experiments.benchmarks._timing import (
+    CONFIGS,
+    DEVICE,
+    Timing,
+    interleave,
+    medians_ms,
+    timing_command,
+)
 from robot_finetune.learning.cem import move_actions
 from robot_finetune.learning.checkpoint import Checkpoint
+from robot_finetune.learning.device import choose, describe
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig, QNetwork, State, state_tensors
+from robot_finetune.learning.networks.interface import QNetwork, State, state_tensors, to_device
 from robot_finetune.learning.q_policy import PolicyConfig, QPolicy
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.types import Observation
 
-CONFIGS = {"compact": NetworkConfig(), "grasping44": NetworkConfig("grasping44", image_size=472)}
 ROUNDS = {"compact": 300, "grasping44": 15}
 TIMES, WIDTHS = ("act", "mirror", "bare", "whole"), (10, 10, 10, 11, 12, 14, 13)
 QUICK_ROUNDS = {"compact": 20, "grasping44": 1}
@@ -33,19 +40,18 @@ WHOLE = {"compact": 193, "grasping44": 4}
 TARGET, TARGET_MIRROR = 1.3, 2.0
 
 
-def compare(name: str, rounds: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Medians [ms] of act, mirror, bare and whole, and their ratios, for the network `name`."""
-    network, profile = build_network(CONFIGS[name]).eval(), load_robot("sim")
+def compare(name: str, rounds: int, clock: Callable[[], float], device: torch.device) -> dict[str, float]:
+    """Medians [ms] of act, mirror, bare and whole, and their ratios, for the network `name` on `device`."""
+    network, profile = build_network(CONFIGS[name]).eval().to(device), load_robot("sim")
     one, both = (QPolicy(Checkpoint(network), profile, PolicyConfig(mirror=mirror)) for mirror in (False, True))
     size, rng = network.config.image_size, np.random.default_rng(0)
     image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
     observation = Observation(image, np.array(profile.start_pose), 1.0, 0)
-    state = state_tensors(image[None], observation.pose[None], np.ones(1), np.zeros(1))
+    state = state_tensors(image[None], observation.pose[None], np.ones(1), np.zeros(1)).to(device)
     cem = one.config.cem
     counts = [cem.samples + 1, *[cem.samples] * (cem.iterations - 1)]  # closing is one more in the first iteration
-    candidates = [
-        move_actions(torch.from_numpy(rng.uniform(-1, 1, (1, count, 4)).astype(np.float32)), 0.8) for count in counts
-    ]
+    params = (torch.from_numpy(rng.uniform(-1, 1, (1, count, 4)).astype(np.float32)) for count in counts)
+    candidates = [move_actions(to_device(some, device), 0.8) for some in params]
     some = torch.cat(candidates, 1)[:, : WHOLE[name]]
     compared: dict[str, Callable[[], Any]] = {
         "act": lambda: one.act(observation),
@@ -84,8 +90,10 @@ def whole(network: QNetwork, state: State, candidates: Tensor) -> None:
     network.q(network.encode(states), candidates.transpose(0, 1))
 
 
-def run(timing: Timing, networks: str) -> dict[str, Any]:
+def run(timing: Timing, networks: str, device: str) -> dict[str, Any]:
     """Print a row a network."""
+    where = choose(device)
+    print(f"on {describe(where)}")
     ratios = ("act / bare", "mirror / act", "whole / act")
     columns = "".join(f"{name:>{width}}" for name, width in zip(TIMES + ratios, WIDTHS, strict=True))
     print(f"{'network':12}{columns}   (medians, ms)")
@@ -93,7 +101,7 @@ def run(timing: Timing, networks: str) -> dict[str, Any]:
     for name in networks.split(","):
         if name not in CONFIGS:
             raise click.BadParameter(f"{name!r} is not one of {', '.join(CONFIGS)}.", param_hint="--networks")
-        row = compare(name, (QUICK_ROUNDS if timing.quick else ROUNDS)[name], timing.clock)
+        row = compare(name, (QUICK_ROUNDS if timing.quick else ROUNDS)[name], timing.on(where), where)
         result[name] = row
         keys = (*(f"{time}_ms" for time in TIMES), *(ratio.replace(" / ", "_over_") for ratio in ratios))
         print(
@@ -104,11 +112,12 @@ def run(timing: Timing, networks: str) -> dict[str, Any]:
             shown = f"{row['whole_measured_on']} of {row['candidates']}"
             print(f"{'':12}whole: measured on {shown} candidates, the rest in proportion")
     print(f"target: act at most {TARGET} x bare, mirror at most {TARGET_MIRROR} x act for compact")
-    return {"target": TARGET, "target_mirror": TARGET_MIRROR, **result}
+    return {"target": TARGET, "target_mirror": TARGET_MIRROR, "device": describe(where), **result}
 
 
 command = timing_command(
     run,
     __doc__,
     click.option("--networks", default=",".join(CONFIGS), help="What to time, with commas."),
+    DEVICE,
 )

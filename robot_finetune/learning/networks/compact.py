@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robot_finetune.learning.networks.interface import Features, NetworkConfig, QNetwork, State
+from robot_finetune.learning.networks.interface import Features, NetworkConfig, QNetwork, State, full_precision
 
 
 class CompactQNetwork(QNetwork):
@@ -89,7 +89,7 @@ class CompactQNetwork(QNetwork):
         shift = torch.zeros_like(pose[:, :2])
         for _ in range(self.config.looks):
             heat = self.find(self._view(features, pose, self.search_grid + shift[:, None, None], self.config.search))
-            with torch.autocast(features.device.type, enabled=False):
+            with full_precision(features.device):
                 shift = shift + heat.float() @ self.search_grid
         return shift
 

