@@ -39,6 +39,7 @@ def test_training(capsys):
     measured = result(capsys, "training")
     assert measured["update_over_bare"] == pytest.approx(measured["update_ms"] / measured["bare_ms"])
     assert 0 < measured["bootstrapped"] < measured["batch_size"] == 64
+    assert (measured["network"], measured["device"]) == ("compact", "cpu")
 
 
 def test_replay_leaves_no_files_and_skips_what_does_not_fit(capsys, monkeypatch, tmp_path):

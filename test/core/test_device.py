@@ -79,26 +79,29 @@ def fine_tuner(name, device, batch_size=4, seed=0):
 
 
 def work(name, device, folder):
-    """All that is done with a network: fine-tuning, saving, going on, a checkpoint, its score, decisions."""
+    """All that is done with a network: fine-tuning, saving, going on, a checkpoint, its score, decisions; of the large
+    one less of each."""
+    small = name == "compact"
     observation = next(grasps(NETWORKS[name].image_size)).steps[0].observation
-    closings = [Closing.of(one) for one in grasps(NETWORKS[name].image_size, 2, 90)]
+    closings = [Closing.of(one) for one in grasps(NETWORKS[name].image_size, 2 if small else 1, 90)]
     folder.mkdir()
     with place(device):
-        tuner = fine_tuner(name, device)
-        metrics = [tuner.update() for _ in range(2)]
+        tuner = fine_tuner(name, device, batch_size=4 if small else 2)
+        metrics = [tuner.update() for _ in range(2 if small else 1)]
         tuner.save_state(folder / "state.pt")
         tuner.load_state(folder / "state.pt")
         save_checkpoint(folder / "v1", tuner.network(), 1, 0, {})
         held_out = score(tuner.network().eval(), tuner.start, closings)
         loaded = load_checkpoint(folder / "v1", device=device)
         assert loaded.network.device == device
-        probe(loaded, PROFILE)
+        if small:
+            probe(loaded, PROFILE)
         config = PolicyConfig(CEM, explore_probability=1.0)
         policy = QPolicy(loaded, PROFILE, config, seed=3)
         assert policy.views == "the image and its mirror image"
         policy.begin_episode("explore")
-        decisions = [policy.act(observation) for _ in range(2)]
-    numbers = [*decisions[0].action.vector, decisions[0].q, *decisions[1].action.vector, decisions[1].q]
+        decisions = [policy.act(observation) for _ in range(2 if small else 1)]
+    numbers = [number for decision in decisions for number in (*decision.action.vector, decision.q)]
     return [*metrics, held_out], numbers, (folder / "v1" / "model.safetensors").read_bytes()
 
 

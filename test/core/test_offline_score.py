@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.learning.offline_score import Closing, OfflineScore, is_held_out, log_losses, score
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
@@ -15,6 +15,8 @@ from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Ste
 
 class Certain:
     """A Q-function that gives every closing the same logit."""
+
+    device = CPU
 
     def __init__(self, logit):
         self._logit = logit
