@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from robot_finetune.data.scalar_log import ScalarLog
+
 SAY_EVERY = 10.0  # s between two progress lines
 
 
@@ -13,9 +15,7 @@ class TrainingLog:
     """Of one run of `updates` gradient steps, of which `done` were made before. folder: of the event files."""
 
     def __init__(self, folder: Path, updates: int, done: int = 0) -> None:
-        from torch.utils.tensorboard.writer import SummaryWriter
-
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+        self._curves = ScalarLog(folder, print, first=done + 1 if done else None)
         self._updates, self._first, self._update = updates, done, done
         self._start = self._said = time.monotonic()
         self._first_time: float | None = None
@@ -35,10 +35,10 @@ class TrainingLog:
 
     def scalar(self, name: str, value: float) -> None:
         """Record one value at the present update."""
-        self._writer.add_scalar(name, value, self._update)
+        self._curves.add(self._update, {name: value})
 
     def say(self, text: str) -> None:
         """Print a line with the time since the start; the scalars so far are on disk then."""
         self._said = time.monotonic()
-        self._writer.flush()
+        self._curves.flush()
         print(f"[{self._said - self._start:6.0f} s] {text}", flush=True)

@@ -136,6 +136,11 @@ class QLearner:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
+    @property
+    def learning_rate(self) -> float:
+        """Of the next update."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
     def targets(self, batch: Batch | TensorBatch) -> Tensor:
         """Bellman targets (B,): V(s') = min over both target networks of Q(s', argmax of the averaged one)."""
         return self._targets(self._here(batch))

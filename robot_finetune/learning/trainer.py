@@ -11,7 +11,7 @@ import re
 import shutil
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from robot_finetune.config import ConfigError, from_mapping, setting, share_path
 from robot_finetune.data.episode_log import CorruptEpisode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.label_log import DISCARD, SUCCESS, may_be_learned_from
-from robot_finetune.data.layout import CHECKPOINTS, EARLIER, EPISODES, REPLAY, TRAINER_STATE
+from robot_finetune.data.layout import CHECKPOINTS, EARLIER, EPISODES, REPLAY, TENSORBOARD, TRAINER_STATE
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_cache import unpacked
 from robot_finetune.data.replay_storage import ReplayError
+from robot_finetune.data.scalar_log import ScalarLog
 from robot_finetune.data.version_card import FineTuned
+from robot_finetune.learning.bellman import Metrics
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.interface import CPU
@@ -35,6 +37,8 @@ from robot_finetune.robot.profile import RobotProfile
 
 HELD_OUT = 400
 """The newest grasps that versions are scored on, at most."""
+CURVES_EVERY = 10
+"""Gradient steps between two points of a curve."""
 SMOOTHING = 0.98
 """Weight of the past in the reported loss and mean Q."""
 
@@ -56,6 +60,7 @@ class TrainerConfig:
     learn_from_contradictions: bool = setting(
         True, "also learn from grasps whose judgement by gripper and by images disagree"
     )
+    tensorboard: bool = setting(True, "write curves for TensorBoard into the folder `tensorboard/trainer`")
     fine_tune: FineTuneConfig = setting(FineTuneConfig)
 
 
@@ -126,6 +131,8 @@ class Trainer:
                 self.rejected.append(f"{error}; training starts from the base policy again")
                 base = load_checkpoint(policy, device=device)  # the other one may hold half of the state
                 self._tuner = FineTuner(base, *data)
+        curves = out / TENSORBOARD / "trainer" if config.tensorboard else None
+        self._curves = ScalarLog(curves, self.rejected.append, first=self.updates + 1 if self.updates else None)
         self.newest = self._newest_sound()
         self._version = self.newest.version if self.newest else base.version
         self._next = max([self._version, *self._folders()]) + 1
@@ -186,6 +193,8 @@ class Trainer:
         metrics = self._tuner.update()
         self.loss = _smooth(self.loss, metrics.loss)
         self.mean_q = _smooth(self.mean_q, metrics.mean_q)
+        if self.updates % CURVES_EVERY == 0:
+            self._draw(metrics)
         if self.updates - self._published_updates >= self.config.publish_every:
             return self.publish()
         if self.updates % self.config.save_every == 0:
@@ -205,11 +214,23 @@ class Trainer:
         self._version, self._next, self._published_updates = version, version + 1, self.updates
         scored = score(network, self._tuner.start, self._held_out)
         self.newest = PublishedVersion(version, parent, folder, sha256, **meta, score=scored)
+        held_out = {f"held_out/{name}": value for name, value in asdict(scored).items()} if scored.grasps else {}
+        self._curves.add(self.updates, {"version": version, **held_out})
         return self.newest
 
     def save(self) -> None:
         """Write the optimiser's state, atomically."""
         self._tuner.save_state(self._state)
+        self._curves.flush()
+
+    def _draw(self, metrics: Metrics) -> None:
+        """A point of each curve. Losses are those of this gradient step alone."""
+        learner, replay = self._tuner.learner, self.replay
+        sizes = {"grasps": self.grasps, "episodes": replay.episodes, "successes": replay.successes}
+        sizes |= {"transitions": len(replay), "held_out": len(self._held_out)}
+        scalars = {f"train/{name}": value for name, value in metrics._asdict().items()}
+        scalars |= {f"replay/{name}": size for name, size in sizes.items()}
+        self._curves.add(self.updates, {**scalars, "train/learning_rate": learner.learning_rate})
 
     def _folders(self) -> dict[int, Path]:
         """The checkpoint folders of this output folder by their number; numbers are never used twice."""

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,9 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
         params_file=options.params_file,
     )
     first = _first_policy(folder)
-    own = {"policy": {"policy": first}} if first else {}
+    own: dict[str, dict[str, Any]] = {"policy": {"policy": first}} if first else {}
+    if not options.tensorboard:
+        own["trainer"] = {"training.tensorboard": False}
     return [
         dataclasses.replace(spec, parameters={**spec.parameters, **own.get(spec.name, {})})
         for spec in node_graph(graph)

@@ -51,6 +51,7 @@ class SessionOptions:
     discard_share: float = setting(
         0.1, "share of discarded episodes above which the session says so, with the commonest reason", low=0.0, high=1.0
     )
+    tensorboard: bool = setting(True, "write curves for TensorBoard into the folder `tensorboard`")
     params_file: str = setting("", "ROS parameter file that is read after the package's own")
 
     @property

@@ -19,6 +19,7 @@ from robot_finetune.robot.profile import SIMULATED, load_robot
 from robot_finetune.robot.run_control import ERROR, IDLE, PAUSED, RUNNING, STOPPED
 from robot_finetune.ros.constants import INACTIVE, WAITING
 from robot_finetune.ros.environment import graph_environment
+from robot_finetune.session.curves import RECENT, GraspCurves
 from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.image_check import ImageCheck
 from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
@@ -37,7 +38,6 @@ SILENCE = 120.0
 """Wall seconds without any news of a running policy, or of the trainer's progress, after which it counts as stuck."""
 PUBLISH_TIMEOUT = 30.0
 """Longest wall time [s] for the trainer's last version."""
-RECENT = 40
 
 
 class SessionError(RobotError):
@@ -61,6 +61,7 @@ class Session:
         self._profile = load_robot(self._options.robot)
         self._metrics = read_metrics(folder)
         self._logged = {grasp.episode_id: grasp for grasp in SessionReader(folder).grasps()[0]}
+        self._curves = GraspCurves(folder, head.options.tensorboard, self._logged.values(), progress.say)
         phases = sort_into_phases(list(self._logged.values()), head.base_version)
         self._specs = session_graph(folder, self._options, phases, self._metrics.runs)
         self._trains = any(spec.name == "trainer" for spec in self._specs)
@@ -268,6 +269,7 @@ class Session:
         self._runner.poll()
         self._tell()
         if self._progress.due:
+            self._curves.draw(list(self._monitor.grasps.values()))
             self._progress.show(self._view())
 
     def _tell(self) -> None:
@@ -297,6 +299,8 @@ class Session:
             metrics.restarts[name] = metrics.restarts.get(name, 0) + count
         self._runner.stop()
         self._monitor.close()
+        self._curves.draw(list(self._monitor.grasps.values()))
+        self._curves.flush()
         metrics.wall_s += time.monotonic() - self._begun
         for reason, count in self._monitor.discards.items():
             metrics.discarded[reason] = metrics.discarded.get(reason, 0) + count

@@ -14,7 +14,7 @@ from robot_finetune.session.options import SESSION_FILE, SessionHead, merge_opti
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import SCRIPTED
 
-EXTENDABLE = ("grasps", "before", "after", "real_time_factor", "image_check", "params_file")
+EXTENDABLE = ("grasps", "before", "after", "real_time_factor", "image_check", "tensorboard", "params_file")
 """Options that a resumed session may change; the others make it another experiment."""
 
 
