@@ -12,6 +12,7 @@ from robot_finetune.robot.profile import RobotProfile, load_robot
 
 TOPICS = (
     "observation",
+    "episode_phase",
     "policy_step",
     "policy_status",
     "grasp_outcome",
@@ -35,6 +36,7 @@ def recorded_topics(profile: RobotProfile) -> list[str]:
     hand = (f"{gripper}/grasp", f"{gripper}/move") if profile.gripper.type == "franka" else (gripper,)
     actions = [action for action in (profile.arm_action, *(hand if gripper else ())) if action]
     commanded = [] if profile.arm_action else [profile.arm_topic]
+    commanded += [profile.servo.target_topic] if profile.motion.backend == "servo" else []
     commanded += [] if gripper else [profile.gripper_topic]
     commanded += [f"{action}/_action/{topic}" for action in actions for topic in ("status", "feedback")]
     return [*dict.fromkeys([*seen, *commanded, *TOPICS])]

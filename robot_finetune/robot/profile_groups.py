@@ -92,6 +92,11 @@ class ServoConfig:
     )
     rate: float = setting(40.0, "how often the target is sent", unit="Hz", low=30.0, high=50.0)
 
+    @property
+    def target_topic(self) -> str:
+        """geometry_msgs/PoseStamped, where it takes its targets."""
+        return f"{self.node}/pose_target_cmds"
+
 
 @dataclass(frozen=True)
 class GripperConfig:

@@ -110,7 +110,8 @@ def test_recording_takes_the_topics_of_the_namespace(launch_file, tmp_path, reco
     _, within = launch_file("finetune.launch.py", out=str(tmp_path), namespace="left", record="true")
     for actions in (alone, within):
         (process,) = of_kind(actions, "ExecuteProcess")
-        assert {"/left/policy_step", "/left/arm_controller/joint_trajectory", "/diagnostics"} < set(process.cmd)
+        commanded = {"/left/arm_controller/joint_trajectory", "/left/gripper_controller/command"}
+        assert {"/left/policy_step", "/left/episode_phase", *commanded, "/diagnostics"} < set(process.cmd)
         assert any(str(tmp_path) in word for word in process.cmd) and "--use-sim-time" in process.cmd
 
 
@@ -123,6 +124,10 @@ def test_recording_an_arm_takes_its_own_topics_and_actions(launch_file, tmp_path
     feedback = {"/jtc/follow_joint_trajectory/_action/feedback", "/franka_gripper/grasp/_action/status"}
     assert {"/joint_states", "/camera/color/image_raw", *feedback} < set(process.cmd)
     assert not {"/arm_controller/joint_trajectory", "--use-sim-time"} & set(process.cmd)
+    arm["motion"] |= {"backend": "servo"}
+    (tmp_path / "arm.yaml").write_text(yaml.safe_dump(arm))
+    _, (process,) = launch_file("record.launch.py", out=str(tmp_path), robot=str(tmp_path / "arm.yaml"))
+    assert "/servo_node/pose_target_cmds" in process.cmd
 
 
 @pytest.mark.parametrize("name", ["record.launch.py", "finetune.launch.py"])

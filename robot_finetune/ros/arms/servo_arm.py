@@ -59,7 +59,7 @@ class ServoArm:
         cure = "is MoveIt Servo running, and servo.node right? (`ros2 node list`)"
         self._switch = ServiceCaller(node, self._type, f"{servo.node}/switch_command_type", cure)
         self._pause = ServiceCaller(node, SetBool, f"{servo.node}/pause_servo", cure)
-        self._targets = node.create_publisher(PoseStamped, f"{servo.node}/pose_target_cmds", COMMAND)
+        self._targets = node.create_publisher(PoseStamped, servo.target_topic, COMMAND)
         listen(node, self._codes, f"{servo.node}/status", self._on_status, COMMAND)
         self._status = self._codes.NO_WARNING
         self._stopped = threading.Event()
