@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -63,9 +63,9 @@ class Sources:
             source.close()
 
 
-def create_app(folder: Path, token: str = "", port: int = 0) -> Starlette:
-    """The application for a session's folder, or one of sessions. token, port: see Guard. Raises ConfigError where no
-    session is."""
+def create_app(folder: Path, token: str = "", port: int = 0, ending: Callable[[], bool] = bool) -> Starlette:
+    """The application for a session's folder, or one of sessions. token, port: see Guard. ending: whether the server is
+    about to end. Raises ConfigError where no session is."""
     find_sessions(folder)
     sources = Sources(folder)
 
@@ -82,7 +82,7 @@ def create_app(folder: Path, token: str = "", port: int = 0) -> Starlette:
         return FileResponse(STATIC / "session.html")
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(stream(sources.get(request)), media_type="text/event-stream")
+        return StreamingResponse(stream(sources.get(request), ending), media_type="text/event-stream")
 
     async def image(request: Request) -> Response:
         data = await run_in_threadpool(sources.get(request).jpeg)
@@ -138,10 +138,10 @@ def create_app(folder: Path, token: str = "", port: int = 0) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, port=port)], lifespan=lifespan)
 
 
-async def stream(source: Source) -> AsyncIterator[str]:
-    """Server-sent events without end: each part of the page when it has changed, and a sign of life."""
+async def stream(source: Source, ending: Callable[[], bool]) -> AsyncIterator[str]:
+    """Server-sent events until the server ends: each part of the page when it has changed, and a sign of life."""
     sent: dict[str, str] = {}
-    while True:
+    while not ending():
         for name, text in (await run_in_threadpool(source.parts)).items():
             if sent.get(name) != text:
                 sent[name] = text

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 ASKED_BY = "x-robot-finetune"
 """Header of requests that change something; any value."""
 SAFE = ("GET", "HEAD")
-LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 HEADERS = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     b"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -62,7 +61,7 @@ class Guard:
         given = request.query_params.get("token")
         if self._token and given is not None and request.method in SAFE:
             return self._welcome(request) if self._is_token(given) else _refused("this token is not the right one", 401)
-        if not self._token and _name_of(request) not in LOCAL_NAMES:
+        if not self._token and not is_local(_name_of(request)):
             return _refused("open this page as localhost", 421)
         if self._token and not self._is_token(self._brought(request)):
             return _refused("open the address with the token that was printed when the page was started", 401)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 from collections.abc import Callable
@@ -15,9 +14,6 @@ from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.web.app import create_app
 from robot_finetune.web.guard import is_local
 
-NICENESS = 10
-"""The page yields the processor to whatever moves the robot."""
-
 
 def serve(folder: Path, host: str, port: int, say: Callable[[str], None], of_session: bool = False) -> None:
     """Serve the page until a signal ends it. port: 0 for any that is free. say: is told the page's address, once it is
@@ -27,16 +23,21 @@ def serve(folder: Path, host: str, port: int, say: Callable[[str], None], of_ses
     token = "" if is_local(host) else secrets.token_urlsafe(24)
     listener = listening(host, port)
     port = listener.getsockname()[1]
-    app = create_app(folder, token, port)
-    os.nice(NICENESS)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+    server = server_of(folder, token, port)
     say(address(host, port, token))
-    uvicorn.Server(config).run(sockets=[listener])
+    server.run(sockets=[listener])
+
+
+def server_of(folder: Path, token: str = "", port: int = 0) -> uvicorn.Server:
+    """The page's server; see create_app."""
+    app = create_app(folder, token, port, lambda: server.should_exit)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    return server
 
 
 def address(host: str, port: int, token: str) -> str:
     """Where a browser finds the page."""
-    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    name = socket.gethostname() if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
+import logging
 import os
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from robot_finetune.session.record import SessionReader
 from robot_finetune.web.live_state import LiveState, buttons
 from robot_finetune.web.snapshot import Snapshot, snapshot_of, thinned
 
-LOOK_EVERY = 1.0
+LOOK_EVERY = 2.0
 """Wall seconds between two looks at the folder."""
 WATCHED = (
     SESSION_FILE,
@@ -52,6 +54,8 @@ class Source:
         self._folder = folder
         self._reader = SessionReader(folder)
         self._lock = threading.Lock()
+        self._looker = ThreadPoolExecutor(1, "look")
+        self._looking: Future[None] | None = None
         self._looked = float("-inf")
         self._seen: Any = None
         self._snapshot = ""
@@ -60,20 +64,29 @@ class Source:
         self._why = "no session runs in this folder"
 
     def parts(self) -> dict[str, str]:
-        """What the page shows, as JSON: snapshot, live and losses."""
+        """What the page shows, as JSON: live, losses, and snapshot as soon as the folder has been read. Waits for no
+        disk: a page that is held up could not tell of the graph."""
         with self._lock:
-            if time.monotonic() - self._looked >= LOOK_EVERY:
-                self._look()
-                self._looked = time.monotonic()
-            live = self._graph.state() if self._graph is not None else LiveState(self._why)
-            shown = {**dataclasses.asdict(live), "offered": sorted(live.offered), "emergency": live.emergency}
-            shown["buttons"] = {name: button.reason for name, button in buttons(live).items()}
-            losses = thinned(self._graph.losses) if self._graph is not None else []
-            return {"snapshot": self._snapshot, "live": to_json(shown), "losses": to_json(losses)}
+            busy = self._looking is not None and not self._looking.done()
+            if not busy and time.monotonic() - self._looked >= LOOK_EVERY:
+                self._looking = self._looker.submit(self._look)
+        graph = self._graph
+        live = graph.state() if graph is not None else LiveState(self._why)
+        shown = {**dataclasses.asdict(live), "offered": sorted(live.offered), "emergency": live.emergency}
+        shown["buttons"] = {name: button.reason for name, button in buttons(live).items()}
+        losses = thinned(graph.losses) if graph is not None else []
+        parts = {"live": to_json(shown), "losses": to_json(losses), "snapshot": self._snapshot}
+        return {name: text for name, text in parts.items() if text}
+
+    def look(self) -> None:
+        """Look at the folder, and for a graph, now."""
+        self._looker.submit(self._look).result()
 
     def do(self, name: str) -> str:
         """What a button does; returns what the node answers. Raises RobotError where it refuses or there is none."""
-        graph = self._graph  # without the lock: an emergency stop waits for nobody
+        if self._graph is None:  # nobody has looked at the page yet; else an emergency stop waits for nobody
+            self.look()
+        graph = self._graph
         if graph is None:
             raise RobotError(self._why)
         return str(graph.do(name))
@@ -81,7 +94,7 @@ class Source:
     def relabel(self, episode_id: str, verdict: str) -> None:
         """Say what a grasp really was. Raises EpisodeLogError."""
         relabel(self._folder, episode_id, verdict, f"{getpass.getuser()}, on the live page")
-        self._looked = float("-inf")
+        self.look()
 
     def jpeg(self) -> bytes | None:
         """The newest image of the running graph, None without one."""
@@ -96,11 +109,11 @@ class Source:
 
     def close(self) -> None:
         """Leave the graph."""
-        with self._lock:
-            self._leave("the page ends")
+        self._looker.shutdown()
+        self._leave("the page ends")
 
     def _look(self) -> None:
-        """Follow the folder and whoever runs a session in it."""
+        """Follow the folder and whoever runs a session in it; in the looker's thread."""
         running = ""
         try:
             owner = owner_of(self._folder, "session")
@@ -112,6 +125,9 @@ class Source:
                 self._seen = seen
         except (ConfigError, OSError) as error:
             self._snapshot, self._seen = _json(Snapshot(self._folder.name, running, problem=str(error))), None
+        except Exception:  # a defect of ours: what is shown stays, and the log tells
+            logging.getLogger(__name__).exception("%s cannot be looked at", self._folder)
+        self._looked = time.monotonic()
 
     def _follow(self, running: str) -> None:
         """Take part in the graph of the session that runs; leave it when nobody runs one."""
@@ -126,7 +142,7 @@ class Source:
             return
         self._leave("")
         try:
-            self._graph, self._place = _connected(self._folder, place), place
+            self._graph, self._place = connected(self._folder, place), place
         except ModuleNotFoundError as error:
             self._why = missing(error) or f"{error.name} is not installed"
         except (ConfigError, RuntimeError) as error:
@@ -139,7 +155,8 @@ class Source:
             graph.close()
 
 
-def _connected(folder: Path, place: Place) -> Any:
+def connected(folder: Path, place: Place) -> Any:
+    """The LiveGraph of the session that runs in `folder`. Raises ConfigError, and ModuleNotFoundError without ROS."""
     profile = load_robot(read_head(folder).options.robot)
     os.environ.update(graph_environment(profile.name == SIMULATED, place.domain_id))
     from robot_finetune.web.live import LiveGraph

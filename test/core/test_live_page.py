@@ -25,6 +25,7 @@ TOKEN = "a-token-of-letters"
 
 
 def snapshot(source):
+    source.look()
     return json.loads(source.parts()["snapshot"])
 
 
@@ -157,13 +158,10 @@ def test_the_page_and_all_it_needs_come_from_the_server(page):
     assert not re.search(r"https?://(?!www.w3.org/2000/svg)", "".join(path.read_text() for path in STATIC.iterdir()))
 
 
-def test_a_stream_begins_with_the_snapshot(page):
-    answer = page(f"{HERE}/events", lines=5)
-    name, data, _, other, live = answer.text.splitlines()
-    assert (answer.headers["content-type"], name) == ("text/event-stream; charset=utf-8", "event: snapshot")
-    assert json.loads(data.removeprefix("data: "))["headline"].startswith("Grasp success rose")
-    assert other == "event: live"
-    assert json.loads(live.removeprefix("data: "))["buttons"]["emergency_stop"] == "no session runs in this folder"
+def test_a_stream_tells_of_folder_and_graph(page):
+    told = page.events(f"{HERE}/events", "snapshot", "live", "losses", "alive")
+    assert told["snapshot"]["headline"].startswith("Grasp success rose") and told["losses"] == []
+    assert told["live"]["buttons"]["emergency_stop"] == "no session runs in this folder"
 
 
 def test_images_of_grasps_and_nothing_else_of_the_disk(page, tmp_path):

@@ -84,6 +84,8 @@ def value_of(kind: str, rng: random.Random) -> Any:
         return rng.choice(
             (*TEXTS, "".join(chr(rng.choice((rng.randrange(0x20), rng.randrange(0xD800)))) for _ in range(9)))
         )
+    if kind == "octet":
+        return rng.randbytes(1)
     if kind == "boolean":
         return rng.random() < 0.5
     if kind in ("float", "double"):

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-uvicorn = pytest.importorskip("uvicorn", reason="the live page needs requirements-web.txt")
-pytest.importorskip("starlette", reason="the live page needs requirements-web.txt")
+for name in ("starlette", "uvicorn"):
+    pytest.importorskip(name, reason=f"{name} is not installed (requirements-web.txt)")
 
 
 class Answer:
-    """status, headers and body of a response; of a stream only its first lines."""
+    """status, headers and body of a response."""
 
-    def __init__(self, response: http.client.HTTPResponse, lines: int) -> None:
-        self.status, self.headers = response.status, response.headers
-        self.body = b"".join(response.readline() for _ in range(lines)) if lines else response.read()
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
 
     @property
     def text(self) -> str:
@@ -32,12 +33,28 @@ class Page:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def __call__(self, path: str, method: str = "GET", lines: int = 0, **headers: str) -> Answer:
+    def __call__(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """Request a path exactly as it is written; an underscore in a header's name is a dash."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, headers={key.replace("_", "-"): value for key, value in headers.items()})
-            return Answer(connection.getresponse(), lines)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def events(self, path: str, *names: str) -> dict[str, Any]:
+        """What a stream of events tells first under these names."""
+        connection, found, name = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60), {}, ""
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+            while set(names) - set(found):
+                field, _, value = response.readline().decode().strip().partition(": ")
+                name = value if field == "event" else name
+                if field == "data":
+                    found.setdefault(name, json.loads(value))
+            return found
         finally:
             connection.close()
 
@@ -49,12 +66,9 @@ class Page:
 @contextmanager
 def served(folder: Path, **options: str) -> Iterator[Page]:
     """The page of a folder while the block runs. options: of create_app."""
-    from robot_finetune.web.app import create_app
-    from robot_finetune.web.serve import listening
+    from robot_finetune.web.serve import listening, server_of
 
-    listener = listening("127.0.0.1", 0)
-    config = uvicorn.Config(create_app(folder, **options), log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    listener, server = listening("127.0.0.1", 0), server_of(folder, **options)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
