@@ -1,7 +1,8 @@
 """A LeRobotDataset (format v3.0) of logged grasps, written without the package lerobot, which reads it.
 
 One frame is one decision. Images are in the Parquet files as PNG, not in videos: grasps are short, and nothing is lost.
-LeRobot's timestamps count decisions, one a second; when they really were is in the column `stamp`.
+LeRobot's timestamps count decisions, one a second; when they really were is in the column `seconds`, from the grasp's
+first image on, whose stamp is `first_stamp` in meta/episodes: the time of day does not fit into LeRobot's float32.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ class _Dataset:
         flat = {f"stats/{key}/{name}": value.tolist() for key, one in stats.items() for name, value in one.items()}
         here = {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
         which = {"episode_index": len(self._episodes), "tasks": [TASK], "length": row.steps}
+        which["first_stamp"] = episode.steps[0].observation.stamp
         self._episodes.append({**which, **place, **indices, **said, **flat, **here})
         self._frames += row.steps
 
@@ -172,7 +174,7 @@ def _columns(episode: Episode, index: int, frames: int) -> dict[str, np.ndarray]
         "action": arrays["commanded"],
         "asked": arrays["asked"],
         "policy_version": arrays["policy_versions"],
-        "stamp": arrays["stamps"],
+        "seconds": (arrays["stamps"] - arrays["stamps"][0]).astype(np.float32),
         "next.reward": rewards(episode),
         "next.done": ends,
         "next.success": ends & episode.outcome.success,

@@ -56,6 +56,7 @@ def from_lerobot(out):
         rows = [row for row in frames if episode["dataset_from_index"] <= row["index"] < episode["dataset_to_index"]]
         assert [row["frame_index"] for row in rows] == list(range(episode["length"]))
         assert {row["episode_index"] for row in rows} == {episode["episode_index"]}
+        assert [row["seconds"] for row in rows] == [0.125 * number for number in range(episode["length"])]
         state = np.array([row["observation.state"] for row in rows])
         images = np.array([pixels(row["observation.images.camera"]["bytes"]) for row in rows])
         actions = np.array([row["action"] for row in rows])
@@ -163,6 +164,7 @@ def test_lerobot_reads_its_dataset(tmp_path):
     assert (dataset.num_episodes, len(dataset)) == (3, 12)
     step = random_episode(1, size=8).steps[2]
     frame = dataset[6]
+    assert frame["seconds"] == 0.25 and dataset.meta.episodes[1]["first_stamp"] == 1_700_000_000.25
     assert frame["task"] == "grasp an object from the bin" and not frame["next.done"] and dataset[7]["next.done"]
     np.testing.assert_array_equal(frame["action"], step.commanded.vector)
     image = (255 * frame["observation.images.camera"].numpy()).round().transpose(1, 2, 0)
