@@ -62,8 +62,8 @@ def draw_decision(step: Step, marks: Marks, profile: RobotProfile) -> np.ndarray
         draw_edges(drawn, camera, way, colour, width)
         draw_edges(drawn, camera, marks.jaw[None], colour, width + 2)
     draw_points(drawn, camera, marks.target[None, :3], np.array([CHOSEN], np.uint8), radius=6)
-    for colour, width in ((BACKGROUND, 3), (CHOSEN, 1)):
-        cv2.putText(drawn, described(step), (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, width, cv2.LINE_AA)
+    cv2.rectangle(drawn, (0, 0), (EDGE, 24), BACKGROUND, cv2.FILLED)
+    cv2.putText(drawn, described(step), (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, CHOSEN, 1, cv2.LINE_AA)
     return drawn
 
 
