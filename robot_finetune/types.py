@@ -17,13 +17,13 @@ ACTION_SIZE = 8
 TRANSLATION = slice(0, 3)
 ROTATION = slice(3, 5)
 OPEN, CLOSE, TERMINATE = 5, 6, 7
-EXPLORE, EVALUATE, SCRIPTED = "explore", "evaluate", "scripted"
-MODES = (EXPLORE, EVALUATE, SCRIPTED)
+EXPLORE, EVALUATE, SCRIPTED, DEMONSTRATE = "explore", "evaluate", "scripted", "demonstrate"
+MODES = (EXPLORE, EVALUATE, SCRIPTED, DEMONSTRATE)
 """What an episode is for; see `Episode`."""
 AUTO = "auto"
 """Asked of the policy instead of a mode: explore when success has fallen, else evaluate."""
 WISHES = (*MODES, AUTO)
-LEARNING = (EXPLORE, SCRIPTED)
+LEARNING = (EXPLORE, SCRIPTED, DEMONSTRATE)
 """Modes whose episodes may be learned from."""
 NO_TRIAL, INCUMBENT, CANDIDATE = "no_trial", "incumbent", "candidate"
 SIDES = (NO_TRIAL, INCUMBENT, CANDIDATE)
@@ -116,9 +116,10 @@ class Samples(NamedTuple):
 class Step:
     """One decision: what was seen, what was asked, what was really commanded, and what chose it.
 
-    q: value of the asked action under the acting Q-function (nan for a scripted policy).
+    q: value of the asked action under the acting Q-function (nan for a scripted policy or a person).
     joint_positions: measured arm joints [rad] when the image was taken (may be empty).
     side: of the trial of a version, one of SIDES.
+    intervention: whether a person acted instead of the policy.
     """
 
     observation: Observation
@@ -128,6 +129,7 @@ class Step:
     policy_version: int = 0
     joint_positions: tuple[float, ...] = ()
     side: str = NO_TRIAL
+    intervention: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ class GraspOutcome:
 class Episode:
     """One grasp attempt, from the first observation to its judgement.
 
-    mode: "explore" (may be learned from), "scripted" (likewise, of a policy without a network) or "evaluate" (measures
-    a policy, never trained on).
+    mode: "explore" (may be learned from), "scripted" (likewise, of a policy without a network), "demonstrate"
+    (likewise, of a person) or "evaluate" (measures a policy, never trained on).
     end_reason: closed, terminated, step_limit, blocked, or another reason that a motion gave.
     """
 
@@ -171,6 +173,11 @@ class Episode:
     @property
     def reward(self) -> float:
         return float(self.outcome.success)
+
+    @property
+    def interventions(self) -> int:
+        """Steps in which a person acted."""
+        return sum(step.intervention for step in self.steps)
 
     @property
     def policy_version(self) -> int:

@@ -77,14 +77,15 @@ def list_(folder: Path, selection: Selection, as_json: bool) -> None:
     from robot_finetune.data.episode_table import list_rows
 
     rows = list_rows(folder, selection)
-    print(f"{'number':>6} {'episode':34} {'variation':22} {'mode':9} {'version':>7} {'steps':>5}  {'end':12} outcome")
+    print(f"{'number':>6} {'episode':34} {'variation':22} {'mode':11} {'version':>7} {'steps':>5}  {'end':12} outcome")
     for row in rows:
         if row.problem:
             print(f"{'-':>6} {row.file:34} cannot be read: {row.problem}")
             continue
         outcome = f"{'success' if row.success else 'failure'} {row.confidence:.2f}"
         doubt = " contradiction" if row.contradiction else ""
-        place = f"{row.number:6} {row.episode_id:34} {row.variation:22} {row.mode:9} {row.policy_version:7}"
+        doubt += f" by hand: {row.interventions} steps" if row.interventions else ""
+        place = f"{row.number:6} {row.episode_id:34} {row.variation:22} {row.mode:11} {row.policy_version:7}"
         said = f" label: {row.label}" if row.label else ""
         print(f"{place} {row.steps:5}  {row.end_reason:12} {outcome}{doubt}{said}")
     if as_json:

@@ -49,7 +49,7 @@ class EpisodeRecord:
     format: str = setting(description="of the file", choices=(FORMAT,))
     episode_id: str = setting(description="name of the grasp")
     variation: str = setting(description="state of the cell")
-    mode: str = setting(description="explore, evaluate or scripted")
+    mode: str = setting(description="explore, evaluate, scripted or demonstrate")
     end_reason: str = setting(description="why the last step was the last")
     stamp: float = setting(description="time of the robot's clock", unit="s")
     steps: int = setting(description="decisions", low=0)
@@ -118,7 +118,8 @@ def step_message(episode: Episode, index: int, image: Mapping[str, Any]) -> dict
         "asked": step.asked.vector.reshape(ACTION_SIZE).tolist(),
         "commanded": step.commanded.vector.reshape(ACTION_SIZE).tolist(),
         "q": step.q,
-        "decision_ms": times[index] if index < len(times) else math.nan,
+        "decision_ms": math.nan if index >= len(times) or times[index] is None else times[index],
+        "intervention": step.intervention,
     }
 
 
@@ -192,8 +193,9 @@ def _step_of(message: Any) -> Step:
     stamp = time.sec + time.nanosec * 1e-9
     seen = Observation(pixels, _pose_of(message.pose), message.opening, message.step, stamp)
     asked, commanded = (Action(np.array(vector, np.float32)) for vector in (message.asked, message.commanded))
-    side = _side_of(getattr(message, "side", 0))  # which the first files do not have
-    return Step(seen, asked, commanded, message.q, message.policy_version, tuple(message.joint_positions), side)
+    side = _side_of(getattr(message, "side", 0))  # which the first files do not have, nor interventions
+    of_whom = side, bool(getattr(message, "intervention", False))
+    return Step(seen, asked, commanded, message.q, message.policy_version, tuple(message.joint_positions), *of_whom)
 
 
 def _side_of(number: int) -> str:

@@ -16,8 +16,8 @@ from robot_finetune.types import NO_TRIAL, Episode
 @dataclass(frozen=True)
 class EpisodeRow:
     """One line of the table of episodes. stamp: [s, robot's clock]. number: in the order in which they were made.
-    side: of the trial of a version. label: what a person said of it since. problem: why the file cannot be read, or
-    empty."""
+    side: of the trial of a version. interventions: steps in which a person acted. label: what a person said of it since.
+    problem: why the file cannot be read, or empty."""
 
     file: str
     episode_id: str = ""
@@ -32,6 +32,7 @@ class EpisodeRow:
     success: bool = False
     confidence: float = float("nan")
     contradiction: bool = False
+    interventions: int = 0
     label: str = ""
     problem: str = ""
 
@@ -53,6 +54,7 @@ class EpisodeRow:
             success=outcome.success,
             confidence=outcome.confidence,
             contradiction=outcome.contradiction,
+            interventions=episode.interventions,
             label=episode.meta.get(LABEL, ""),
         )
 

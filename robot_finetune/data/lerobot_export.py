@@ -175,6 +175,7 @@ def _columns(episode: Episode, index: int, frames: int) -> dict[str, np.ndarray]
         "asked": arrays["asked"],
         "policy_version": arrays["policy_versions"],
         "seconds": (arrays["stamps"] - arrays["stamps"][0]).astype(np.float32),
+        "complementary_info.is_intervention": arrays["interventions"],
         "next.reward": rewards(episode),
         "next.done": ends,
         "next.success": ends & episode.outcome.success,

@@ -48,6 +48,7 @@ def parquet_writer(folder: Path) -> Iterator[Callable[[EpisodeRow, Episode], Non
             "q": real,
             "policy_version": pa.int64(),
             "side": pa.string(),
+            "intervention": pa.bool_(),
             "reward": real,
             "done": pa.bool_(),
         }
@@ -71,6 +72,7 @@ def _columns(row: EpisodeRow, episode: Episode) -> dict[str, list[Any]]:
         "q": "q",
         "policy_version": "policy_versions",
         "side": "sides",
+        "intervention": "interventions",
     }
     columns |= {name: arrays[given].tolist() for name, given in named.items()}
     columns["image"] = [to_png(np.asarray(image)) for image in arrays["images"]]

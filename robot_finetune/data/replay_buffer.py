@@ -158,15 +158,25 @@ class ReplayBuffer:
         return True
 
     def sample(
-        self, rng: np.random.Generator, n: int, n_step: int = 1, discount: float = 1.0, terminal_fraction: float = 0.0
+        self,
+        rng: np.random.Generator,
+        n: int,
+        n_step: int = 1,
+        discount: float = 1.0,
+        terminal_fraction: float = 0.0,
+        by_hand: bool = False,
     ) -> Batch:
         """n transitions with returns over up to `n_step` steps, all equally likely; the first `terminal_fraction` of
-        them are replaced by the last of their episode. Raises ReplayError if empty."""
+        them are replaced by the last of their episode. by_hand: only those in which a person acted. Raises ReplayError
+        if there are none."""
         with self._locked(fcntl.LOCK_SH):
             head, tail = int(self._counters[_HEAD]), int(self._counters[_TAIL])
-            if head == tail:
+            chosen = self._by_hand() if by_hand else None
+            count = head - tail if chosen is None else len(chosen)
+            if not count:
                 raise ReplayError(f"{self.folder}: no transitions to sample from; add an episode first")
-            number = rng.integers(tail, head, size=n)
+            number = rng.integers(count, size=n)
+            number = tail + (number if chosen is None else chosen[number])
             terminal = number[: round(n * terminal_fraction)]
             terminal += self._rows["remaining"][terminal % self.capacity]
             row = self._rows[number % self.capacity]
@@ -244,6 +254,12 @@ class ReplayBuffer:
             return episode_key(episode_id) in self._keys
 
     @property
+    def interventions(self) -> int:
+        """Transitions that can be sampled in which a person acted."""
+        with self._locked(fcntl.LOCK_SH):
+            return len(self._by_hand())
+
+    @property
     def episodes(self) -> int:
         """Episodes that can be sampled from."""
         return len(self._outcomes())
@@ -269,6 +285,10 @@ class ReplayBuffer:
             last = where[self._rows["remaining"][where] == 0]
             return np.array(self._rows["success"][last])
 
+    def _by_hand(self) -> np.ndarray:
+        """Which of the visible rows are a person's, counted from the oldest."""
+        return np.flatnonzero(self._rows["intervention"][self._visible()])
+
     def _visible(self) -> np.ndarray:
         return np.arange(self._counters[_TAIL], self._counters[_HEAD]) % self.capacity
 
@@ -290,6 +310,7 @@ class ReplayBuffer:
                     f"episode {episode.episode_id}: step {index} has a value that is not finite; leave this episode out"
                 )
             rows[index]["pose"], rows[index]["opening"], rows[index]["step"], rows[index]["action"] = values
+            rows[index]["intervention"] = step.intervention
         rows["success"] = episode.reward
         rows["mount"] = episode.meta.get("mount", np.nan)
         rows["remaining"] = np.arange(len(rows))[::-1]

@@ -19,10 +19,11 @@ import zstandard
 from robot_finetune.config import ConfigError, from_mapping, setting, shown
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.data.replay_storage import ROW, CorruptReplay, ReplayError, check_rows
+from robot_finetune.data.replay_storage import ROW, CorruptReplay, ReplayError, as_rows, check_rows
 from robot_finetune.files import parse_json, read_file, to_json
 
-FORMAT = "robot_finetune replay 2"
+FORMAT = "robot_finetune replay 3"
+READABLE = ("robot_finetune replay 2", FORMAT)
 COMPRESSION_LEVEL = 19
 _CURE = "fetch or pack the file again"
 _FILE_LIMIT = 1 << 32  # bytes
@@ -34,7 +35,7 @@ _OVERHEAD = 4096  # bytes of an array's header, and that zstd may add to an epis
 class PackedHeader:
     """The first line of a packed replay."""
 
-    format: str = setting(description="of the file", choices=(FORMAT,))
+    format: str = setting(description="of the file", choices=READABLE)
     image_size: int = setting(description="edge of the images", unit="px", low=1, high=4096)
     transitions: int = setting(description="steps", low=1, high=4_000_000)
     episodes: int = setting(description="grasps", low=1, high=4_000_000)
@@ -126,7 +127,7 @@ def _split(path: Path, data: bytes) -> tuple[PackedHeader, bytes]:
             raise ValueError("no format")
     except ValueError as error:
         raise CorruptReplay(path, "not a packed replay", "give the path of a file written by `pack`") from error
-    if line["format"] != FORMAT:
+    if line["format"] not in READABLE:
         raise CorruptReplay(path, f"format {shown(line['format'])}, this version reads {FORMAT!r}", _CURE)
     try:
         header = from_mapping(PackedHeader, line, "first line")
@@ -150,6 +151,7 @@ def _read_archive(header: PackedHeader, payload: bytes) -> tuple[np.ndarray, lis
                 raise ValueError(f"{name} are larger than its first line says")
     with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
         rows, sizes, images = (arrays[name] for name in limits)
+    rows = as_rows(rows)
     if rows.dtype != ROW or rows.ndim != 1 or sizes.ndim != 1:
         raise ValueError("other columns than this version has")
     if (len(rows), len(sizes)) != (header.transitions, header.episodes):

@@ -14,7 +14,7 @@ from robot_finetune.config import ConfigError, from_mapping, load_json, setting,
 from robot_finetune.files import open_file
 from robot_finetune.types import ACTION_SIZE
 
-FORMAT = 2
+FORMAT = 3
 SETTINGS = "replay.json"
 KEY_SIZE = 16
 ROW = np.dtype(
@@ -25,11 +25,14 @@ ROW = np.dtype(
         ("action", np.float32, ACTION_SIZE),
         ("success", np.float32),
         ("mount", np.float32, 2),  # where the gripper really is, see Batch; NaN where nobody knows
+        ("intervention", np.uint32),  # 1 where a person acted instead of the policy
         ("remaining", np.int32),  # steps of this episode after this one
         ("key", np.uint8, KEY_SIZE),  # digest of the episode id
         ("crc", np.uint32),  # of the image and the columns before this one
     ]
 )
+ROW_2 = np.dtype([(name, ROW[name]) for name in ROW.names or () if name != "intervention"])
+"""A row of format 2, which knew no persons."""
 CURE = "delete this folder, it is filled again from the episode log"
 
 
@@ -66,6 +69,16 @@ def read_settings(folder: Path) -> ReplaySettings:
         raise CorruptReplay(
             path, f"cannot be read ({error})", "check the path, or delete the folder to start a new replay"
         ) from error
+
+
+def as_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows of dtype ROW, also of those that are of format 2; any others as they are."""
+    if rows.dtype != ROW_2:
+        return rows
+    made = np.zeros(rows.shape, ROW)
+    for name in rows.dtype.names:
+        made[name] = rows[name]
+    return made
 
 
 def check_rows(rows: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from robot_finetune.types import Episode
 def step_arrays(episode: Episode) -> dict[str, np.ndarray]:
     """images uint8 (n, size, size, 3), poses (n, 4) [m, rad, base frame], openings, steps, stamps [s], q,
     policy_versions (n,), asked, commanded (n, 8), joint_positions (n, joints) [rad; nan where not measured], sides
-    (n,) text."""
+    (n,) text, interventions (n,) bool: whether a person acted."""
     steps = episode.steps
     seen = [step.observation for step in steps]
     joints = np.full((len(steps), max((len(step.joint_positions) for step in steps), default=0)), np.nan)
@@ -29,6 +29,7 @@ def step_arrays(episode: Episode) -> dict[str, np.ndarray]:
         "policy_versions": np.array([step.policy_version for step in steps], np.int64),
         "joint_positions": joints,
         "sides": np.array([step.side for step in steps], np.str_),
+        "interventions": np.array([step.intervention for step in steps], bool),
     }
 
 

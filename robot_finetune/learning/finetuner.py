@@ -19,7 +19,7 @@ from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
 from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, Metrics, QLearner, Sampled, mixed_batch
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
-from robot_finetune.learning.mounting import Mounting
+from robot_finetune.learning.mounting import ByHand, Mounting
 from robot_finetune.learning.networks.interface import QNetwork
 from robot_finetune.learning.scene_transfer import SceneTransfer
 from robot_finetune.robot.profile import RobotProfile
@@ -35,6 +35,12 @@ class FineTuneConfig:
     new_fraction: float = setting(0.5, "part of a batch that comes from the new data (paper: half)", low=0.0, high=1.0)
     earlier_fraction: float = setting(
         0.25, "part of the base data's share that comes from earlier sessions, where there are any", low=0.0, high=1.0
+    )
+    demonstration_share: float = setting(
+        0.125,
+        "part of a batch, out of the new data's, in which a person acted (Luo et al. 2024); 0 while there is none",
+        low=0.0,
+        high=1.0,
     )
     transfer: float = setting(
         0.7, "part of the base data that is put into the scene of the new data (ours)", low=0.0, high=1.0
@@ -71,6 +77,7 @@ class FineTuner:
         self._rehearsed = SceneTransfer(base, new, profile, config.transfer)
         self._mounted = Mounting(new, checkpoint.network)
         self._earlier = earlier
+        self._by_hand = ByHand(self._mounted)
 
     @property
     def updates(self) -> int:
@@ -89,14 +96,16 @@ class FineTuner:
             return self.learner.update(batch)
 
     def _draw(self, rng: np.random.Generator) -> Batch:
-        new = round(self.config.batch_size * self.config.new_fraction) if len(self.base) else self.config.batch_size
+        size, config = self.config.batch_size, self.config
+        new = round(size * config.new_fraction) if len(self.base) else size
         new = new if len(self.new) else 0
-        old = self.config.batch_size - new
-        counts: list[tuple[Sampled, int]] = [(self._mounted, new)]
+        shown = min(new, round(size * config.demonstration_share)) if len(self._by_hand) else 0
+        past = round((size - new) * config.earlier_fraction) if self._earlier else 0
+        counts: list[tuple[Sampled, int]] = [(self._rehearsed, size - new - past), (self._mounted, new - shown)]
+        counts.append((self._by_hand, shown))
         if self._earlier:
-            counts.append((self._earlier, round(old * self.config.earlier_fraction)))
-            old -= counts[-1][1]
-        return mixed_batch([(self._rehearsed, old), *counts], self.config.bellman, rng)
+            counts.append((self._earlier, past))
+        return mixed_batch(counts, config.bellman, rng)
 
     def network(self) -> QNetwork:
         """The network to deploy: the averaged weights, as in QT-Opt, drawn back to those of the start by

@@ -32,10 +32,16 @@ class Mounting:
         return len(self.new)
 
     def sample(
-        self, rng: np.random.Generator, n: int, n_step: int = 1, discount: float = 1.0, terminal_fraction: float = 0.0
+        self,
+        rng: np.random.Generator,
+        n: int,
+        n_step: int = 1,
+        discount: float = 1.0,
+        terminal_fraction: float = 0.0,
+        by_hand: bool = False,
     ) -> Batch:
         """As `ReplayBuffer.sample`."""
-        batch = self.new.sample(rng, n, n_step, discount, terminal_fraction)
+        batch = self.new.sample(rng, n, n_step, discount, terminal_fraction, by_hand)
         return replace(batch, mount=np.tile(self.place(), (n, 1)))
 
     def place(self) -> np.ndarray:
@@ -55,3 +61,19 @@ class Mounting:
         place, scatter = np.median(shift, axis=0), float(np.linalg.norm(shift.std(0)))
         clear = float(np.linalg.norm(place)) > max(SMALLEST, CLEAR * scatter)
         return place if clear else np.zeros_like(place)
+
+
+class ByHand:
+    """Of the new replay, the transitions in which a person acted."""
+
+    def __init__(self, new: Mounting) -> None:
+        self._new = new
+
+    def __len__(self) -> int:
+        return self._new.new.interventions
+
+    def sample(
+        self, rng: np.random.Generator, n: int, n_step: int = 1, discount: float = 1.0, terminal_fraction: float = 0.0
+    ) -> Batch:
+        """As `ReplayBuffer.sample`."""
+        return self._new.sample(rng, n, n_step, discount, terminal_fraction, by_hand=True)

@@ -15,7 +15,7 @@ from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, Turn
 from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.robot.interfaces import Decision as ActionDecision
 from robot_finetune.robot.interfaces import Policy
-from robot_finetune.types import AUTO, EXPLORE, SCRIPTED, Observation
+from robot_finetune.types import AUTO, EVALUATE, EXPLORE, SCRIPTED, Observation
 
 
 def version_id(checkpoint: Checkpoint) -> VersionId:
@@ -51,7 +51,7 @@ class SwitchingPolicy:
         self.on_decision: Callable[[Decision], None] = lambda decision: None
         self._policy, self._scripted, self._record = policy, scripted, record
         self._acting: Policy = policy
-        self._auto = self._explores = False
+        self._auto = self._explores = self._counts = False
         self._lock = threading.RLock()
         self._loaded = {version_id(policy.checkpoint): policy.checkpoint}
         self._places: dict[VersionId, Path] = {}
@@ -149,9 +149,11 @@ class SwitchingPolicy:
         return self.autonomy.mode if self._auto else wish
 
     def begin_episode(self, mode: str) -> None:
-        """Change the version if the gate says so: only mode "explore" has trials, "evaluate" measures the incumbent."""
+        """Change the version if the gate says so: only mode "explore" has trials, "evaluate" measures the incumbent, in
+        the others no version acts."""
         self._acting = self._scripted if mode == SCRIPTED and self._scripted is not None else self._policy
-        if self._acting is not self._policy:
+        self._counts = mode in (EXPLORE, EVALUATE)
+        if not self._counts:
             self.turn = Turn(self.gate.incumbent)
             self._acting.begin_episode(mode)
             return
@@ -169,17 +171,17 @@ class SwitchingPolicy:
 
     def judged(self, episode_id: str, success: bool) -> None:
         """Tell the gate what came of the episode that was begun last, if it was one of a version."""
-        if self._acting is not self._policy:
+        if not self._counts:
             return
         fact = Fact(JUDGED, *self.turn.id, explore=self._explores, auto=self._auto, side=self.turn.side)
         self.apply(replace(fact, success=success, episode_id=episode_id))
 
-    def act(self, observation: Observation) -> ActionDecision:
+    def act(self, observation: Observation) -> ActionDecision | None:
         """Decide; decision_ms is the wall time from image to action."""
         start = time.perf_counter()
         decision = self._acting.act(observation)
         self.decision_ms = (time.perf_counter() - start) * 1e3
-        return replace(decision, side=self.turn.side)
+        return replace(decision, side=self.turn.side) if decision else None
 
     def apply(self, fact: Fact) -> list[Decision]:
         """Tell gate and autonomy, and record what they were told and what they decided."""

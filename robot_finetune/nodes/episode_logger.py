@@ -53,7 +53,7 @@ class _Heard:
     """A step and what belongs to it in the episode's file."""
 
     step: Step
-    decision_ms: float
+    decision_ms: float | None
     frame_id: str
     camera_frame_id: str
 
@@ -63,7 +63,8 @@ class _Heard:
         check_context(message)
         (decision_ms,) = finite([message.decision_ms], "decision_ms", 0.0, 1e9, 1)
         frames = (message.header.frame_id, message.observation.header.frame_id)
-        return _Heard(message_to_step(message), float(decision_ms), *(plain_text(name, "frame_id") for name in frames))
+        time = None if message.intervention else float(decision_ms)
+        return _Heard(message_to_step(message), time, *(plain_text(name, "frame_id") for name in frames))
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,12 @@ class EpisodeLoggerNode(ManagedNode):
                 self._give_up(ready.episode_id, ready.refused)
                 continue
             try:
-                path = self._write_until_done(self._episode(ready))
+                path = self._write_until_done(episode := self._episode(ready))
             except (EpisodeLogError, ValueError) as error:
                 self._give_up(ready.episode_id, str(error))
                 continue
             if path is not None:
-                self._publish(ready.outcome.message, path)
+                self._publish(ready.outcome.message, path, episode.interventions)
 
     def _give_up(self, episode_id: str, why: str) -> None:
         self._lost += 1
@@ -212,7 +213,7 @@ class EpisodeLoggerNode(ManagedNode):
         context = (message.variation, MODE.name(message.mode), message.end_reason, steps[0].observation.stamp, meta)
         return Episode(ready.episode_id, steps, ready.outcome.outcome, *context)
 
-    def _publish(self, outcome: GraspOutcome, path: Path) -> None:
+    def _publish(self, outcome: GraspOutcome, path: Path, interventions: int) -> None:
         names = (
             "episode_id",
             "policy_version",
@@ -225,7 +226,7 @@ class EpisodeLoggerNode(ManagedNode):
             "contradiction",
         )
         summary = EpisodeSummary(**{name: getattr(outcome, name) for name in names}, path=str(path))
-        summary.total, summary.number = self._total, self._counter.last
+        summary.total, summary.number, summary.interventions = self._total, self._counter.last, interventions
         summary.header.stamp = self.get_clock().now().to_msg()
         self._summaries.publish(summary)
 

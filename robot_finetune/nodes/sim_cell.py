@@ -37,6 +37,7 @@ from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.pacing import Pace, Schedule
 from robot_finetune.sim.variations import load_variation
+from robot_finetune.types import MODES
 
 TICK = 0.01
 """Time of the cell [s] between two joint states: 100 Hz."""
@@ -44,8 +45,6 @@ STATES_A_SECOND = 250.0
 """Most joint states a wall second while the cell hurries; Python subscribers keep up with that."""
 FAMILY = "held_out"
 """Objects in the bin: new to the base policy."""
-MODES = {"explore": 0, "evaluate": 1, "scripted": 2}
-"""Seed of the scenes, by the mode of the episode."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class SimCellNode(Node):
             self.get_logger().error(f"the cell stays as it is: {error}")
         else:
             self._commands.put(lambda cell: cell.set_variation(variation))
-        every, number = self._config.scene_every, MODES[MODE.name(message.mode)]
+        every, number = self._config.scene_every, MODES.index(MODE.name(message.mode))  # each mode has its own scenes
         if every and (self._episodes - 1) % every == 0:
             seed = int(np.random.default_rng([self._config.seed, number, message.episode]).integers(2**31))
             self._commands.put(lambda cell: cell.reset(seed, FAMILY))

@@ -167,7 +167,12 @@ class EpisodeRunner:
     def _decide_and_act(self, attempt: _Attempt) -> None:
         index = len(attempt.steps)
         observation, joints = self._observe(index)
+        begun = self.robot.clock.elapsed()
         decision = self.policy.act(observation)
+        if decision is None or decision.intervention:
+            attempt.deadline += self.robot.clock.elapsed() - begun  # a person may take their time
+        if decision is None:
+            return
         asked, pose = decision.action, observation.pose
         last = index + 1 >= self.config.max_steps
         if asked.closes or asked.terminates or last:
@@ -176,7 +181,8 @@ class EpisodeRunner:
         else:
             target = self.workspace.clip(pose, self.action_space.target(pose, asked))
             commanded = self.action_space.from_poses(pose, target)
-        step = Step(observation, asked, commanded, decision.q, decision.version, joints, decision.side)
+        chosen = decision.q, decision.version, joints, decision.side, decision.intervention
+        step = Step(observation, asked, commanded, *chosen)
         attempt.steps.append(step)
         self.observer.on_step(step)
         if attempt.gripper_closed:

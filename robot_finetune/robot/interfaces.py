@@ -132,22 +132,52 @@ class Robot:
 class Decision:
     """action: what the policy asks for. q: its value (nan if unknown). version: of the Q-function that chose it.
 
-    side: of a trial of that version, one of `types.SIDES`.
+    side: of a trial of that version, one of `types.SIDES`. intervention: whether a person chose it.
     """
 
     action: Action
     q: float = float("nan")
     version: int = 0
     side: str = NO_TRIAL
+    intervention: bool = False
 
 
 class Policy(Protocol):
     def begin_episode(self, mode: str) -> None:
-        """Called once before an episode of `mode` (explore or evaluate); the only moment at which a version may
+        """Called once before an episode of `mode`, one of `types.MODES`; the only moment at which a version may
         change."""
         ...
 
-    def act(self, observation: Observation) -> Decision: ...
+    def act(self, observation: Observation) -> Decision | None:
+        """The next decision; None if the scene has to be looked at again first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person wants the gripper to do now. motion: (4,) of x, y, z and yaw, -1 to 1 of the fastest that is
+    allowed. close, open: of the fingers. silent: nothing is heard of the person any more."""
+
+    motion: np.ndarray
+    close: bool = False
+    open: bool = False
+    silent: bool = False
+
+    @property
+    def moves(self) -> bool:
+        return bool(np.any(self.motion))
+
+
+class Hand(Protocol):
+    """A person who may move the gripper instead of the policy."""
+
+    def wish(self) -> Wish | None:
+        """What they want now; None while they leave it to the policy."""
+        ...
+
+    def served(self) -> None:
+        """Closing or opening was done as they wanted it."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def step_to_message(
         commanded=step.commanded.vector,
         q=float(step.q),
         decision_ms=float(decision_ms),
+        intervention=step.intervention,
     )
     message.header.stamp = message.observation.header.stamp
     message.header.frame_id = frame_id
@@ -86,6 +87,7 @@ def message_to_step(message: PolicyStep) -> Step:
         int(message.policy_version),
         tuple(joints.tolist()),
         SIDE.name(message.side),
+        bool(message.intervention),
     )
 
 

@@ -183,7 +183,7 @@ class EpisodePublisher:
         with self._lock:
             status = self._status
             status.steps = step.observation.step + 1
-            status.decision_ms = self._policy.decision_ms
+            status.decision_ms = 0.0 if step.intervention else self._policy.decision_ms
             names = {"episode_id": status.episode_id, "variation": status.variation, "mode": MODE.name(status.mode)}
             message = step_to_message(step, frame_id=self._frame_id, decision_ms=status.decision_ms, **names)
         self._steps.publish(message)

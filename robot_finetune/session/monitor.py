@@ -194,6 +194,7 @@ class Monitor:
             message.end_reason,
             path=path,
             number=message.number,
+            interventions=message.interventions,
         )
         self.grasps.setdefault(message.episode_id, grasp)
 

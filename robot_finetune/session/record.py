@@ -29,7 +29,7 @@ class Grasp:
     """One grasp. number: in the order in which they were made; 0 in old logs, whose ids sort by time.
 
     decision_ms: wall time of each decision. path: the episode's file. label: what a person has said of it since, ""
-    if nothing; corrected: whether the judgement was another one.
+    if nothing; corrected: whether the judgement was another one. interventions: steps in which a person acted.
     """
 
     episode_id: str
@@ -44,6 +44,7 @@ class Grasp:
     number: int = 0
     label: str = ""
     corrected: bool = False
+    interventions: int = 0
 
     @property
     def order(self) -> tuple[int, str]:
@@ -66,6 +67,7 @@ class Grasp:
             int(episode.meta.get("number", 0)),
             label := episode.meta.get(LABEL, ""),
             label not in ("", DISCARD) and episode.meta[WAS_JUDGED] != outcome.success,
+            episode.interventions,
         )
 
 
@@ -99,7 +101,7 @@ def sort_into_phases(grasps: Sequence[Grasp], base_version: int) -> Phases:
     ordered = sorted(grasps, key=lambda grasp: grasp.order)
     counted = [grasp for grasp in ordered if grasp.label != DISCARD]
     learning = [grasp for grasp in counted if grasp.mode in LEARNING]
-    measured = [grasp for grasp in counted if grasp.mode == EVALUATE]
+    measured = [grasp for grasp in counted if grasp.mode == EVALUATE and not grasp.interventions]
     early = [grasp for grasp in measured if not learning or grasp.order < learning[0].order]
     before = [grasp for grasp in early if grasp.version == base_version]
     late = [grasp for grasp in measured if learning and grasp.order > learning[-1].order]

@@ -48,7 +48,7 @@ def summarise(record: SessionRecord) -> dict[str, Any]:
 
 
 def versions_table(record: SessionRecord) -> list[dict[str, Any]]:
-    """One row a version: version, parent, sha256, state, episodes and successes of all grasps that it chose.
+    """One row a version: version, parent, sha256, state, episodes and successes of all grasps that it made alone.
 
     state: `in use` is promoted, `on trial`, `rejected`, `dismissed` as the gate decided last, `replaced` acted before,
     `unused` never acted, `damaged` fails its hash. Without decisions the version that acted last is in use.
@@ -61,7 +61,7 @@ def versions_table(record: SessionRecord) -> list[dict[str, Any]]:
     fates = {decision.version: FATES.get(decision.decision, "") for decision in decisions}
     rows = []
     for version, (parent, sha256, sound) in sorted(cards.items()):
-        own = success([grasp for grasp in grasps if grasp.version == version])
+        own = success([grasp for grasp in grasps if grasp.version == version and not grasp.interventions])
         acted = "replaced" if own.episodes else "unused"
         acted = "in use" if version == used else fates.get(version) or acted
         state = acted if sound else "damaged"

@@ -29,7 +29,7 @@ def random_episode(seed: int = 0, steps: int = 4, size: int = 64, stamp: float =
         seen = Observation(image, pose, opening, index, stamp + 0.125 * index)
         asked, commanded = (Action(rng.normal(size=8).astype(np.float32)) for _ in range(2))
         q = float("nan") if index == 0 else float(np.float32(rng.random()))
-        return Step(seen, asked, commanded, q, 7, tuple(rng.normal(size=7)), SIDES[1 + index % 2])
+        return Step(seen, asked, commanded, q, 7, tuple(rng.normal(size=7)), SIDES[1 + index % 2], index % 2 == 1)
 
     return Episode(
         f"session-{seed:06d}",
@@ -63,6 +63,7 @@ def assert_same(one: Episode, other: Episode) -> None:
             (first.observation.stamp, second.observation.stamp),
             (first.q, second.q),
             (first.policy_version, second.policy_version),
+            (first.intervention, second.intervention),
             (first.joint_positions, second.joint_positions),
         ):
             np.testing.assert_array_equal(a, b)

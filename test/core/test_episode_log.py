@@ -99,7 +99,7 @@ def test_rosbags_reads_it_independently(tmp_path):
         tool = _matrix(turn.x, turn.y, turn.z, turn.w)
         expected = [[np.cos(yaw), np.sin(yaw), 0.0], [np.sin(yaw), -np.cos(yaw), 0.0], [0.0, 0.0, -1.0]]
         np.testing.assert_allclose(tool, expected, atol=1e-12, err_msg="x at the yaw, z straight down")
-        assert message.mode == {"explore": 1, "evaluate": 2, "scripted": 3}[episode.mode]
+        assert message.mode == {"explore": 1, "evaluate": 2, "scripted": 3, "demonstrate": 4}[episode.mode]
         np.testing.assert_array_equal(message.asked, step.asked.vector)
         np.testing.assert_array_equal(message.commanded, step.commanded.vector)
         np.testing.assert_array_equal(message.joint_positions, step.joint_positions)
@@ -258,7 +258,7 @@ def test_a_recording_from_before_poses_and_constants_is_read_by_its_own_schema()
 
 
 def test_a_mode_that_no_message_has_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(EpisodeLogError, match="mode 'play': allowed are explore, evaluate, scripted"):
+    with pytest.raises(EpisodeLogError, match="mode 'play': allowed are explore, evaluate, scripted, demonstrate"):
         write_episode(tmp_path, replace(random_episode(), mode="play"))
     assert not list(tmp_path.iterdir())
 

@@ -1,5 +1,6 @@
 """The replay: batches are never dirty, nothing visible is lost, and a packed file is the same replay again."""
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -12,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_episodes import numbered_episode, random_episode
 
+from robot_finetune.data import replay_file
 from robot_finetune.data.replay_buffer import CorruptReplay, ReplayBuffer, ReplayError
 from robot_finetune.data.replay_file import copy_newest, pack, unpack
+from robot_finetune.data.replay_storage import ROW_2
 
 process = multiprocessing.get_context("spawn")
 
@@ -69,6 +72,40 @@ def test_going_back_to_an_earlier_state_forgets_the_episodes_since(tmp_path):
     for number in (1, 2, 3):
         assert again.add(numbered_episode(number, 3, True)) == (number > 1)
     assert [array.tobytes() for array in again.read_all()] == [rows.tobytes(), images.tobytes()]
+
+
+def test_what_a_person_did_can_be_sampled_alone_also_by_whoever_opens_the_folder(tmp_path):
+    buffer = ReplayBuffer(tmp_path, 20, 2)
+    buffer.add(numbered_episode(1))
+    with pytest.raises(ReplayError, match="no transitions"):
+        buffer.sample(np.random.default_rng(0), 4, by_hand=True)
+    for number in range(2, 9):  # the ring drops the first ones
+        made = numbered_episode(number)
+        steps = tuple(
+            dataclasses.replace(step, intervention=number > 5 and index == 1) for index, step in enumerate(made.steps)
+        )
+        buffer.add(dataclasses.replace(made, steps=steps))
+    again = ReplayBuffer.open(tmp_path)
+    assert again.interventions == buffer.interventions == 3
+    batch = again.sample(np.random.default_rng(0), 50, by_hand=True)
+    assert set(batch.pose[:, 0]) == {6, 7, 8} and set(batch.step) == {1}
+
+
+def test_a_packed_replay_of_the_format_before_is_read(tmp_path, monkeypatch):
+    buffer = ReplayBuffer(None, 20, 2)
+    buffer.add(random_episode(size=2))
+    rows, images = buffer.read_all()
+    assert rows["intervention"].any()
+    monkeypatch.setattr(replay_file, "FORMAT", replay_file.READABLE[0])
+    old = np.zeros(len(rows), ROW_2)
+    for name in ROW_2.names:
+        old[name] = rows[name]
+    monkeypatch.setattr(buffer, "read_all", lambda: (old, images))
+    pack(buffer, tmp_path / "old.bin")
+    monkeypatch.undo()
+    found, seen = unpack(tmp_path / "old.bin").read_all()
+    assert not found["intervention"].any() and (seen == images).all()
+    assert all((found[name] == rows[name]).all() for name in ("pose", "action", "success", "remaining", "key"))
 
 
 def test_batch_has_the_types_a_network_takes():

@@ -138,3 +138,13 @@ def test_a_card_of_another_kind_is_refused(policy, tmp_path, card):
 def test_a_folder_that_cannot_be_one_is_refused(policy, folder):
     with pytest.raises(CheckpointError):
         policy.offer(folder, 1)
+
+
+@pytest.mark.parametrize("mode", ["scripted", "demonstrate"])
+def test_grasps_that_no_version_made_are_no_evidence_and_change_none(policy, folders, mode):
+    offer(policy, folders, 1)
+    told = []
+    policy._record = told.append
+    policy.begin_episode(mode)
+    policy.judged("e1", True)
+    assert not told and policy.version == 0
