@@ -16,8 +16,8 @@ from robot_finetune.types import NO_TRIAL, Episode
 @dataclass(frozen=True)
 class EpisodeRow:
     """One line of the table of episodes. stamp: [s, robot's clock]. number: in the order in which they were made.
-    side: of the trial of a version. interventions: steps in which a person acted. label: what a person said of it since.
-    problem: why the file cannot be read, or empty."""
+    side: of the trial of a version. interventions: steps in which a person acted. label: what a person said of it
+    since. problem: why the file cannot be read, or empty."""
 
     file: str
     episode_id: str = ""

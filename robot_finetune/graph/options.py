@@ -36,7 +36,7 @@ class BringupOptions:
     mode: str = setting(
         EXPLORE,
         "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "
-        "network",
+        "network, demonstrate for a person alone",
         choices=WISHES,
     )
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)

@@ -15,6 +15,7 @@ from pathlib import Path
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
 from robot_finetune.config import ConfigError, policy_folder, resolve
@@ -27,9 +28,11 @@ from robot_finetune.perception.frame_watch import ImageFault
 from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.robot.joystick import Joystick
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.run_control import ERROR, IDLE, STOPPED, RequestRefused, RunControl
 from robot_finetune.robot.safety import EmergencyStop
+from robot_finetune.robot.take_over import TakeOver
 from robot_finetune.ros.arms.moveit_arm import MoveItArm
 from robot_finetune.ros.conversions import message_to_version
 from robot_finetune.ros.decision_view import DecisionView
@@ -40,7 +43,7 @@ from robot_finetune.ros.node.diagnostics import Health, Level
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
-from robot_finetune.ros.node.qos import LATCHED
+from robot_finetune.ros.node.qos import LATCHED, NEWEST
 from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.policy_parameters import PolicyParameters
@@ -48,8 +51,11 @@ from robot_finetune.ros.promotion_topic import PromotionPublisher, told
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.scene_reset import SceneReset
 from robot_finetune.ros.workspace_marker import workspace_shower
-from robot_finetune.types import SCRIPTED
+from robot_finetune.types import DEMONSTRATE, SCRIPTED
 
+PERSON_POLL = 0.5
+"""Wall seconds between two looks at the state while a person has not taken the joystick yet."""
+NO_PERSON = "waiting for a person: the next grasp begins when the button on ~/joy is held"
 OLD_NAME = "autostart"
 """Of the parameter start_grasping, for one more release: unheard, it would let an arm move that should wait."""
 
@@ -98,10 +104,14 @@ class PolicyNode(ManagedNode):
         self._promotion = PromotionPublisher(self, self._policy, self._robot.clock)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
+        self._joystick = joystick = Joystick(parameters.joystick)
+        listen(self, Joy, "~/joy", lambda message: joystick.hear(message.axes, message.buttons), NEWEST)
+        patience = parameters.joystick.patience
+        acting = TakeOver(self._policy, joystick, self._robot, profile, patience, lambda: self._policy.version)
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
         view = DecisionView(self, profile, network, self._publisher)
         self._actions = GraspActions(self, self._control, self._start_goal, view)
-        self._runner = EpisodeRunner(self._robot, profile, self._policy, self._judge, self._actions, config)
+        self._runner = EpisodeRunner(self._robot, profile, acting, self._judge, self._actions, config)
         self._updates: queue.SimpleQueue[tuple[str, int, str, dict[str, float]] | None] = queue.SimpleQueue()
         listen(self, ModelUpdate, "model_update", self._on_update, LATCHED)
         self._offer("start", self._start)
@@ -180,6 +190,11 @@ class PolicyNode(ManagedNode):
             self._ready = True
             self._control.hint("")
         parameters = read_parameters(self, PolicyParameters)
+        waits = parameters.mode == DEMONSTRATE and not self._joystick.wait(PERSON_POLL)
+        if waits != (NO_PERSON in self._control.message):
+            self._control.hint(NO_PERSON if waits else "")
+        if waits:
+            return
         episode_id = self._judge.episode_id = new_episode_id()
         self._policy.accept_updates = parameters.accept_updates
         self._summaries.expect(episode_id)
@@ -189,10 +204,12 @@ class PolicyNode(ManagedNode):
         self._actions.begun(episode_id)
         made = self._runner.run(episode_id, parameters.variation, mode)
         how, took = "success" if made.outcome.success else f"no success ({made.end_reason})", made.meta["seconds"]
-        who = made.mode if made.mode == SCRIPTED else f"version {made.policy_version}"
-        self.get_logger().info(f"grasp {self._publisher.episode}: {how}, {who}, {took:.1f} s")
+        who = made.mode if made.mode in (SCRIPTED, DEMONSTRATE) else f"version {made.policy_version}"
+        by_hand = f", {made.interventions} steps by hand" if made.interventions else ""
+        self.get_logger().info(f"grasp {self._publisher.episode}: {how}, {who}{by_hand}, {took:.1f} s")
         self._actions.judged(made)
-        self._policy.judged(episode_id, made.outcome.success)
+        if not made.interventions:  # else it says nothing about the version
+            self._policy.judged(episode_id, made.outcome.success)
         self._promotion.publish()
         previous, self._previous = self._previous, episode_id
         self._wait_for_summary(previous)
@@ -281,6 +298,7 @@ class PolicyNode(ManagedNode):
     def _start(self) -> None:
         if not self.active:
             raise RequestRefused(NOT_ACTIVE)
+        self._joystick.forget()
         self._control.start()
 
     def _start_goal(self) -> None:

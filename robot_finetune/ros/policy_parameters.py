@@ -10,6 +10,7 @@ from robot_finetune.learning.promotion.autonomy import AutonomyConfig
 from robot_finetune.learning.promotion.gate import PromotionConfig
 from robot_finetune.learning.q_policy import PolicyConfig
 from robot_finetune.perception.scripted_policy import ScriptedConfig
+from robot_finetune.robot.joystick import JoystickConfig
 from robot_finetune.types import EXPLORE, WISHES
 
 
@@ -25,7 +26,7 @@ class PolicyParameters:
     mode: str = setting(
         EXPLORE,
         "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "
-        "network; from the next episode on",
+        "network, demonstrate for a person alone; from the next episode on",
         choices=WISHES,
     )
     seed: int = setting(0, "seed of exploration", low=0, high=2**31 - 1)
@@ -49,5 +50,6 @@ class PolicyParameters:
     max_failures: int = setting(3, "discarded episodes in a row after which the state is error", low=1, high=100)
     actions: PolicyConfig = setting(PolicyConfig)
     scripted: ScriptedConfig = setting(ScriptedConfig)
+    joystick: JoystickConfig = setting(JoystickConfig)
     promotion: PromotionConfig = setting(PromotionConfig)
     auto: AutonomyConfig = setting(AutonomyConfig)

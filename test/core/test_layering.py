@@ -32,9 +32,12 @@ FLOORS = {
     "session": {"data", "robot", "sim", "ros", "ros.node", "graph"},
     "report": {"data", "robot", "perception", "session", "learning.promotion"},
     "cell_setup": {"data", "robot", "perception", "ros", "ros.node", "graph"},
+    "teleop": {"robot", "ros", "ros.node"},
     "doctor": {"data", "robot", "learning", "ros"},
     "web": {"data", "robot", "session", "report", "ros", "ros.node"},
-    "commands": {"data", "robot", "learning", "experiments", "session", "report", "cell_setup", "doctor", "web"},
+    "commands": {
+        *("data", "robot", "learning", "experiments", "session", "report", "cell_setup", "teleop", "doctor", "web"),
+    },
     "cli": {"data", "robot", "learning"},
 }
 """Each room, from the lowest floor up, and the rooms below it that it may import. cli.py loads `commands` by name."""

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, Joy
 from std_msgs.msg import Float64
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -218,6 +218,7 @@ TOPICS = {
     "trainer_status": Topic(TrainerStatus, LATCHED, lambda _: TrainerStatus(state=3, updates=3, loss=0.5)),
     "diagnostics": Topic(DiagnosticArray, COMMAND, _health),
     "policy/overlay": Topic(Image, SENSOR, lambda _: _image(64, 64)),
+    "policy/joy": Topic(Joy, SENSOR, lambda _: Joy(axes=[0.0] * 6, buttons=[0] * 10)),
     PROFILE.arm_topic: Topic(JointTrajectory, COMMAND, _trajectory),
     PROFILE.gripper_topic: Topic(Float64, COMMAND, lambda _: Float64(data=0.01)),
 }

@@ -76,7 +76,7 @@ def test_every_option_is_a_described_launch_argument(launch_file):
     arguments = {argument.name: argument for argument in declared}
     assert "offset_gripper_10cm" in arguments["variation"].description
     assert (
-        arguments["mode"].choices == ["explore", "evaluate", "scripted", "auto"]
+        arguments["mode"].choices == ["explore", "evaluate", "scripted", "demonstrate", "auto"]
         and "true, false" in arguments["rviz"].description
     )
     assert "template" not in arguments["robot"].description and "sim" in arguments["robot"].description

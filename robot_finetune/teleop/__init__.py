@@ -1,0 +1,1 @@
+"""A joystick made of a keyboard."""
