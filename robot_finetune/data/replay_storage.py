@@ -76,7 +76,7 @@ def as_rows(rows: np.ndarray) -> np.ndarray:
     if rows.dtype != ROW_2:
         return rows
     made = np.zeros(rows.shape, ROW)
-    for name in rows.dtype.names:
+    for name in ROW_2.names or ():
         made[name] = rows[name]
     return made
 

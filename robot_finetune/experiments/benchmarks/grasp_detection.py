@@ -65,7 +65,7 @@ class MountedPolicy:
     def begin_episode(self, mode: str) -> None:
         self.policy.begin_episode(mode)
 
-    def act(self, observation: Observation) -> Decision:
+    def act(self, observation: Observation) -> Decision | None:
         yaw = observation.pose[3]
         fingers = observation.pose + self.offset * np.array([np.sin(yaw), -np.cos(yaw), 0.0, 0.0])
         return self.policy.act(dataclasses.replace(observation, pose=fingers))
