@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -12,11 +13,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
+from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.checked import plain_text
 from robot_finetune.ros.constants import GATE_STATE, MODE, PHASE, Constants
 from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import COMMAND, SENSOR
+from robot_finetune.ros.node.spin import InvalidHandle, RCLError
 from robot_finetune.session.monitor import Monitor
 from robot_finetune.types import EVALUATE, EXPLORE
 from robot_finetune.web.live_state import SERVICES, LiveState, NodeHealth, buttons
@@ -24,6 +27,7 @@ from robot_finetune.web.live_state import SERVICES, LiveState, NodeHealth, butto
 NODE = "dashboard"
 OVERLAY = "policy/overlay"
 """The observation with the decision drawn in, where the policy node publishes it."""
+ENDED = "the session has just ended"
 FRESH = 3.0
 """Wall seconds for which the overlay is taken before the camera's image."""
 WIDEST = 640
@@ -46,6 +50,7 @@ class LiveGraph:
         self._nodes: dict[str, tuple[float, NodeHealth]] = {}
         self._images: dict[str, tuple[float, bytes]] = {}
         self._count = 0
+        self._lock, self._closed = threading.Lock(), False
         node = self._monitor.node
         listen(node, DiagnosticArray, "/diagnostics", self._on_health, COMMAND)
         for topic in (OVERLAY, image_topic):  # raw: only what somebody looks at is taken apart
@@ -55,7 +60,9 @@ class LiveGraph:
 
     def close(self) -> None:
         """Leave the graph."""
-        self._monitor.close()
+        with self._lock:
+            self._closed = True
+            self._monitor.close()
 
     @property
     def losses(self) -> list[tuple[float, float]]:
@@ -64,6 +71,32 @@ class LiveGraph:
 
     def state(self) -> LiveState:
         """What is known now."""
+        with self._lock:  # its services are looked for: nothing for a graph that is just being left
+            return LiveState(ENDED) if self._closed else self._state()
+
+    def do(self, name: str) -> str:
+        """What the button `name` does; returns what the node answers. Raises RobotError where it refuses."""
+        try:
+            if name in self._modes:
+                return self._modes[name]()
+            return self._monitor.trigger(buttons(LiveState())[name].service, timeout=5.0)
+        except (RCLError, InvalidHandle) as error:
+            raise RobotError(ENDED) from error
+
+    def jpeg(self) -> bytes | None:
+        """The newest image; None if there is none that can be shown."""
+        topic = self._shown()
+        if topic not in self._images:
+            return None
+        try:
+            rgb = image_to_rgb(deserialize_message(self._images[topic][1], Image))
+        except Exception:  # damaged bytes: the deserialiser raises nearly anything
+            return None
+        if rgb.shape[1] > WIDEST:
+            rgb = cv2.resize(rgb, (WIDEST, rgb.shape[0] * WIDEST // rgb.shape[1]), interpolation=cv2.INTER_AREA)
+        return bytes(cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1])
+
+    def _state(self) -> LiveState:
         monitor, now = self._monitor, time.monotonic()
         heard = dict(self._nodes)
         ages = [monitor.silence, *(now - at for at, _ in heard.values())]
@@ -81,25 +114,6 @@ class LiveGraph:
             overlay=self._shown() == OVERLAY,
             offered=frozenset(service for service in SERVICES if monitor.offers(service)),
         )
-
-    def do(self, name: str) -> str:
-        """What the button `name` does; returns what the node answers. Raises RobotError where it refuses."""
-        if name in self._modes:
-            return self._modes[name]()
-        return self._monitor.trigger(buttons(LiveState())[name].service, timeout=5.0)
-
-    def jpeg(self) -> bytes | None:
-        """The newest image; None if there is none that can be shown."""
-        topic = self._shown()
-        if topic not in self._images:
-            return None
-        try:
-            rgb = image_to_rgb(deserialize_message(self._images[topic][1], Image))
-        except Exception:  # damaged bytes: the deserialiser raises nearly anything
-            return None
-        if rgb.shape[1] > WIDEST:
-            rgb = cv2.resize(rgb, (WIDEST, rgb.shape[0] * WIDEST // rgb.shape[1]), interpolation=cv2.INTER_AREA)
-        return bytes(cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1])
 
     def _set_mode(self, mode: str) -> str:
         self._monitor.set_policy(mode=mode)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from live_page import served
-from session_folder import write_promotion, write_session
+from session_folder import BASE, write_grasp, write_promotion, write_session
 
 from robot_finetune.data.folder_lock import folder_lock
 from robot_finetune.session.place import write_place
@@ -58,6 +58,7 @@ def browser():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = write_session(tmp_path_factory.mktemp("sessions") / "one")
+    write_grasp(folder, 20261126045833293890, "evaluate", BASE + 2)  # an id as long as real ones
     write_promotion(folder, rates=(0.3, 0.9, 0.1))
     return folder
 
@@ -97,7 +98,7 @@ def test_a_finished_session_is_shown_whole(look, folder, width, height, scheme):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert len(page.locator("#curve polyline.line").get_attribute("points").split()) == 30
         assert page.locator("#curve circle").count() == 2 and page.locator("#likely polyline").count() == 2
-        assert page.locator("#headline").inner_text().startswith("Grasp success rose from 20 % to 80 %")
+        assert page.locator("#headline").inner_text().startswith("Grasp success rose from 20 % to 82 %")
         assert "<elsewhere>" in page.locator("#notes").inner_text()
         assert off(page) == ALL and "no session runs" in page.locator("#reasons").inner_text()
         page.evaluate("scrollTo(0, document.body.scrollHeight)")

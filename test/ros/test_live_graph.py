@@ -58,6 +58,10 @@ def test_it_hears_the_graph_and_asks_for_what_is_pressed(graph, ros, worker):
         assert to_json({**dataclasses.asdict(graph.state()), "offered": []})
     paused = PolicyStatus(state=PolicyStatus.PAUSED)
     ros.wait_until(lambda: publishers["policy_status"].publish(paused) or graph.state().state == "paused", "news")
+    graph.close()
+    assert "ended" in graph.state().why
+    with pytest.raises(RobotError, match="ended"):
+        graph.do("pause")
 
 
 def test_a_session_goes_on_without_its_page(tmp_path, ros):

@@ -34,7 +34,7 @@ function chart(place, { x, y, label, show = String, gutters = [0, 0], draw, alt 
     const [left, right, bottom] = [LEFT + gutters[0], width - RIGHT - gutters[1], height - BOTTOM];
     const sx = (value) => left + ((value - x[0]) / (x[1] - x[0] || 1)) * (right - left);
     const sy = (value) => bottom - ((value - y[0]) / (y[1] - y[0] || 1)) * (bottom - TOP);
-    for (const tick of ticks(y[0], y[1], height > 180 ? 5 : 3)) {
+    for (const tick of ticks(y[0], y[1], height > 180 ? 5 : 4)) {
       add("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: sy(tick), y2: sy(tick) });
       add("text", { x: LEFT - 6, y: sy(tick) + 4, "text-anchor": "end" }, show(tick));
     }
@@ -57,7 +57,7 @@ function pieces(xs, ys, sx, sy) {
     if (ys[i] === null) found.push([]);
     else found.at(-1).push(`${sx(x).toFixed(1)},${sy(ys[i]).toFixed(1)}`);
   });
-  return found.filter((piece) => piece.length);
+  return found.filter((piece) => piece.length).map((piece) => (piece.length > 1 ? piece : [...piece, ...piece])); // a dot
 }
 
 const percent = (value) => Math.round(100 * value);

@@ -63,8 +63,9 @@ function showLosses() {
 
 function showLive(live) {
   const { policy, trainer, trial } = live;
-  const finished = live.why && !shown.snapshot?.running;
+  const finished = Boolean(live.why) && !shown.snapshot?.running;
   const state = live.emergency ? "emergency stop" : policy.state || (finished ? "not running" : "no graph");
+  for (const id of ["seen", "health"]) byId(id).hidden = finished;
   text("state", state);
   byId("state").className = `pill ${policy.state ?? ""}`;
   text("doing", live.why ? "" : policy.message || doing(policy));
@@ -171,6 +172,7 @@ for (const [name, draw] of Object.entries(show)) {
     shown[name] = JSON.parse(event.data);
     draw(shown[name]);
     if (name === "snapshot") showLosses();
+    if (name === "snapshot" && shown.live) showLive(shown.live); // which says otherwise whether a session runs
   });
 }
 events.addEventListener("alive", () => {
