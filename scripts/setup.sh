@@ -13,7 +13,15 @@ say() { printf '\033[1m%s\033[0m\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 digest() { { cat "$@"; echo "$key"; } | sha256sum | cut -d ' ' -f 1; }
 fresh() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
-logged() { "$@" >>"$log" 2>&1 || { tail -n 25 "$log" >&2; die "\`$1 ${2:-} ...\` failed; the whole output is in $log"; }; }
+logged() { # its output goes into the log; every 20 s its last line is shown
+  local ticker failed=0
+  (while sleep 20 >/dev/null 2>&1; do echo "  $SECONDS s: $(tail -n 1 "$log" | cut -c 1-100)"; done) &
+  ticker=$!
+  "$@" >>"$log" 2>&1 || failed=1
+  kill "$ticker"
+  wait "$ticker" 2>/dev/null || true
+  [ "$failed" = 0 ] || { tail -n 25 "$log" >&2; die "\`$1 ${2:-} ...\` failed; the whole output is in $log"; }
+}
 
 if [ -n "${ROS_DISTRO:-}" ] && [ -n "${AMENT_PREFIX_PATH:-}" ]; then mode="sourced ROS 2 $ROS_DISTRO"; else mode="wheels"; fi
 
