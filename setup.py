@@ -26,6 +26,7 @@ setup(
         "safetensors",
         "tensorboard",
         "torch",
+        "tqdm",
         "xacro",
     ],
     extras_require={"web": ["starlette", "uvicorn"], "export": ["pyarrow"]},

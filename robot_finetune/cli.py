@@ -11,6 +11,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from robot_finetune import __version__
+from robot_finetune.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USAGE
 from robot_finetune.needs import missing
 
 PROGRAM = "robot-finetune"
@@ -57,25 +58,25 @@ def program() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Exit codes: 0 done, 1 could not be done (one line says why), 2 wrong usage, 130 interrupted."""
+    """Run a command. Returns its exit code (exit_codes.py); what could not be done is one line on standard error."""
     try:
-        return int(program.main(argv, prog_name=PROGRAM, standalone_mode=False) or 0)
+        return int(program.main(argv, prog_name=PROGRAM, standalone_mode=False) or DONE)
     except NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        return 2
+        return WRONG_USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        return _failed(f"{error.format_message()} See: {path} --help", 2)
+        return _failed(f"{error.format_message()} See: {path} --help", WRONG_USAGE)
     except (KeyboardInterrupt, click.Abort):
-        return 130
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         if not (line := missing(error)):
             raise
-        return _failed(line, 1)
+        return _failed(line, FAILED)
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        return _failed(str(error), 1)
+        return _failed(str(error), FAILED)
 
 
 def _failed(text: str, code: int) -> int:

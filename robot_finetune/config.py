@@ -22,8 +22,6 @@ T = TypeVar("T")
 
 SEED_LIMIT = 2**31 - 1
 """The largest seed; what is made from seeds stays within 64 bits."""
-MISCONFIGURED = 78
-"""Exit code of a process whose configuration is wrong (EX_CONFIG of sysexits.h): starting it again does not help."""
 SHARE = Path(__file__).resolve().parent.parent
 """Root of config/, urdf/ and models/: the source tree, replaced by the installed share folder when there is one."""
 

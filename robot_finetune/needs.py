@@ -1,6 +1,6 @@
 """The packages that this program needs, and what to do where one is missing: one table for nodes, commands and doctor.
 
-Imports the standard library only, so that it works where nothing else is installed.
+Imports nothing but the standard library, so that it works where nothing else is installed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 from pathlib import Path
+
+from robot_finetune.exit_codes import DONE, FAILED, INTERRUPTED
 
 PYTHON = {
     "click": "click",
@@ -22,6 +24,7 @@ PYTHON = {
     "safetensors": "safetensors",
     "tensorboard": "tensorboard",
     "torch": "torch",
+    "tqdm": "tqdm",
     "xacro": "xacro",
     "yaml": "PyYAML",
 }
@@ -97,19 +100,19 @@ def run(module: str) -> int:
     is_node = module.startswith("nodes.")
     ctrl_c_ends = is_node or signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ctrl_c_ends:
-        code = 0 if is_node else 130
+        code = DONE if is_node else INTERRUPTED
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     try:
         main = importlib.import_module(f"robot_finetune.{module}").main
         if ctrl_c_ends:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return int(main() or 0)
+        return int(main() or DONE)
     except ModuleNotFoundError as error:
         line = missing(error)
         if not line:
             raise
         print(f"error: {line}", file=sys.stderr, flush=True)
-        return 1
+        return FAILED
 
 
 def command_line() -> int:

@@ -37,6 +37,7 @@ def fine_tuning(function: Callable[..., Any]) -> Callable[..., Any]:
             options.seed,
             options.processes,
             options.device,
+            options.quiet,
             click.option("--out", type=options.FOLDER, required=True, help="Folder for checkpoints and result."),
             options.json_line,
         )

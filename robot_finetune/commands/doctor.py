@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from robot_finetune.commands import options
+from robot_finetune.exit_codes import DONE, FAILED
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
@@ -37,4 +38,4 @@ def command(robot: str, out: Path, as_json: bool) -> int:
     sound = all(check.level != ERROR for check in found)
     if as_json:
         click.echo(json.dumps({"ok": sound, "checks": [dataclasses.asdict(check) for check in found]}))
-    return 0 if sound else 1
+    return DONE if sound else FAILED

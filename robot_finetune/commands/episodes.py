@@ -14,6 +14,7 @@ import click
 
 from robot_finetune.commands import options
 from robot_finetune.data.label_log import VERDICTS
+from robot_finetune.exit_codes import DONE, FAILED
 from robot_finetune.files import to_json
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def verify(folder: Path, as_json: bool) -> int:
     if as_json:
         names = ("episodes", "successes", "steps", "discarded", "bytes")
         print(to_json({**{name: getattr(found, name) for name in names}, "damaged": damaged}))
-    return 1 if damaged else 0
+    return FAILED if damaged else DONE
 
 
 @command.command()
@@ -170,6 +171,7 @@ def verify(folder: Path, as_json: bool) -> int:
 @filters
 @click.option("--out", type=options.FOLDER, required=True, help="Folder to write to.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], help="See docs/data.md.")
+@options.quiet
 def export(folder: Path, selection: Selection, out: Path, form: str) -> None:
     """The steps of the grasps, and outcomes.csv, a table of them; as people have labelled them."""
     from robot_finetune.data import export

@@ -22,6 +22,7 @@ Examples:
 @options.seed
 @options.processes
 @options.device
+@options.quiet
 @options.json_line
 def command(
     policy: str, variation: str, robot: str, episodes: int, seed: int, processes: int, device: str, as_json: bool

@@ -27,6 +27,7 @@ Examples:
 @options.robot
 @options.seed
 @options.processes
+@options.quiet
 @click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
 @options.device
 def command(

@@ -8,6 +8,7 @@ import click
 
 from robot_finetune.commands import options
 from robot_finetune.commands.ros import require
+from robot_finetune.exit_codes import DONE, FAILED
 
 
 @click.command(
@@ -25,4 +26,4 @@ def command(robot: str, out: Path, name: str) -> int:
 
     draft = open_draft(robot, out, name)
     require("rclpy", "visualization_msgs")
-    return 0 if set_up(draft) else 1
+    return DONE if set_up(draft) else FAILED

@@ -8,6 +8,7 @@ from typing import Any
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import AUTO, choose
+from robot_finetune.progress import shown
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.stats import wilson_interval
 from robot_finetune.types import SCRIPTED
@@ -40,7 +41,8 @@ def evaluate(
     first = EVALUATION_SEED * (seed + 1)
     seeds = range(first, first + episodes)
     rolled_out = workers.start(config, seeds) if workers else rollouts(config, seeds, processes)
-    successes = sum(episode.outcome.success for episode in rolled_out)
+    judged = shown(rolled_out, episodes, f"evaluating in {name}")
+    successes = sum(episode.outcome.success for episode in judged)
     return {
         "policy_version": version,
         "variation": name,

@@ -29,6 +29,7 @@ from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_deca
 from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
+from robot_finetune.progress import shown
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.types import SCRIPTED, Episode
 
@@ -109,7 +110,7 @@ class Pretraining:
         collecting = self._start_exploring(workers) if self.round else iter(())
         for _ in range(config.round_updates if self.round else config.updates):
             self._update()
-        for episode in collecting:
+        for episode in shown(collecting, config.round_episodes, f"round {self.round}"):
             self.explored.add(episode)
         self.log.scalar("explored/success", self.explored.successes / max(1, self.explored.episodes))
         if self.round % config.evaluate_every == 0 or self.round == config.rounds:
@@ -122,10 +123,9 @@ class Pretraining:
         source = RolloutConfig(
             TEACHER, "base", self.robot, SCRIPTED, "training", randomise=config.randomise, network=config.network
         )
-        for episode in workers.start(source, range(first, first + config.scripted)):
+        collected = workers.start(source, range(first, first + config.scripted))
+        for episode in shown(collected, config.scripted, "collecting scripted episodes"):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already
-            if self.scripted.episodes % 1000 == 0:
-                self.log.say(f"{self.scripted.episodes} of {config.scripted} scripted episodes")
         self.log.say(f"scripted policy: {self.scripted.successes / self.scripted.episodes:.1%} successful")
 
     def _start_exploring(self, workers: Workers) -> Iterator[Episode]:

@@ -10,8 +10,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from robot_finetune.config import MISCONFIGURED, ConfigError, load_yaml, policy_folder, resolve, share_path
+from robot_finetune.config import ConfigError, load_yaml, policy_folder, resolve, share_path
 from robot_finetune.data.version_card import read_card
+from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.graph.options import BringupOptions, simulated_clock
 from robot_finetune.graph.robot_nodes import robot_nodes

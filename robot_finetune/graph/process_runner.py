@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot_finetune.config import MISCONFIGURED
 from robot_finetune.data.disk import no_room
+from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.environment import executable

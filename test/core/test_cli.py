@@ -8,8 +8,10 @@ import pytest
 from click.shell_completion import ShellComplete
 from session_folder import write_session, write_version
 
-from robot_finetune import __version__, cli
+from robot_finetune import __version__, cli, progress
 from robot_finetune.commands.benchmark import BENCHMARKS
+from robot_finetune.data import export
+from robot_finetune.exit_codes import DONE, FAILED, INTERRUPTED, MEANING, WRONG_USAGE
 
 
 @pytest.fixture
@@ -190,3 +192,26 @@ def test_episodes_are_listed_verified_and_exported(tmp_path, capsys):
     (folder / "episodes" / "e0001.mcap").write_bytes(b"nothing")
     assert cli.main(["episodes", "verify", str(folder)]) == 1
     assert "e0001.mcap" in capsys.readouterr().err
+
+
+def test_long_work_shows_how_far_it_is_unless_it_shall_be_quiet(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SAY_EVERY", 0.0)
+    words = ["episodes", "export", str(write_session(tmp_path)), "--out", str(tmp_path / "export")]
+    assert cli.main(words) == DONE
+    shown = capsys.readouterr()
+    lines = shown.err.splitlines()
+    assert len(lines) == 50 and lines[-1].startswith("exporting: 50 of 50, ") and lines[-1].endswith(" left")
+    assert cli.main([*words, "--quiet"]) == DONE
+    assert capsys.readouterr() == (shown.out, "")
+
+
+def test_exit_codes_are_those_that_are_documented(tmp_path, monkeypatch):
+    folder = str(write_session(tmp_path))
+    codes = [cli.main(["episodes", *words]) for words in (["list", folder], ["list", str(tmp_path / "no")], ["lst"])]
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "list_rows", interrupted)
+    codes.append(cli.main(["episodes", "list", folder]))
+    assert codes == [DONE, FAILED, WRONG_USAGE, INTERRUPTED] and set(codes) < set(MEANING)

@@ -5,8 +5,8 @@ Each has one line that names cause and cure; nothing that was logged is lost.
 
 import pytest
 
-from robot_finetune.config import MISCONFIGURED
 from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
 
 

@@ -8,7 +8,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from robot_finetune.config import MISCONFIGURED
+from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.msg import EpisodePhase
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.constants import MODE

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from std_srvs.srv import Trigger
 
-from robot_finetune.config import MISCONFIGURED
 from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
+from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig

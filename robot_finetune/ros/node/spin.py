@@ -1,7 +1,7 @@
 """The life of a node process: start, spin, end.
 
-Exit code 0 on a signal that ends it, MISCONFIGURED and one line where its configuration is wrong, 1 and one line on any
-other error that a user can cure.
+Exit code DONE on a signal that ends it, MISCONFIGURED and one line where its configuration is wrong, FAILED and one
+line on any other error that a user can cure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from robot_finetune.config import MISCONFIGURED, ConfigError
+from robot_finetune.config import ConfigError
+from robot_finetune.exit_codes import DONE, FAILED, MISCONFIGURED
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.node.signals import end_signals
 from robot_finetune.ros.node.sim_time import take_sound_times_only
@@ -79,7 +80,7 @@ def run_node(
             pass
         except (*START_ERRORS, *errors) as error:
             passing = isinstance(error, PASSING_ERRORS) or isinstance(error.__cause__, OSError)
-            return _report(error, 1 if passing else MISCONFIGURED)
+            return _report(error, FAILED if passing else MISCONFIGURED)
         except (RCLError, InvalidHandle) as error:
             if node is None:
                 return _report(error)
@@ -89,7 +90,7 @@ def run_node(
             _call(node, "halt")
             _call(node, "close")
             rclpy.try_shutdown()
-    return 1 if _failures else 0
+    return FAILED if _failures else DONE
 
 
 @contextmanager
