@@ -6,7 +6,7 @@ OUT ?= sessions/$(shell date +%Y%m%d-%H%M%S)
 DEMO_ARGS ?= --robot sim --variation $(VARIATION) --grasps $(GRASPS) --out $(OUT)
 RUN := scripts/in_env.sh
 
-.PHONY: build demo test faults lint bench clean
+.PHONY: build demo test faults lint docs bench clean
 
 build:
 	@scripts/setup.sh
@@ -26,6 +26,11 @@ lint:
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+docs:
+	@scripts/setup.sh --dev
+	$(RUN) mkdocs build --strict
+	@echo "the documentation is in build/site/index.html"
 
 bench: build
 	$(RUN) robot-finetune benchmark $(or $(BENCH),all)
