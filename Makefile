@@ -30,7 +30,7 @@ lint:
 docs:
 	@scripts/setup.sh --dev
 	$(RUN) mkdocs build --strict
-	@echo "the documentation is in build/site/index.html"
+	@echo "the documentation is in build/site/index.html; its search needs a server: python3 -m http.server -d build/site"
 
 bench: build
 	$(RUN) robot-finetune benchmark $(or $(BENCH),all)

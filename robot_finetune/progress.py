@@ -12,7 +12,8 @@ T = TypeVar("T")
 
 SAY_EVERY = 10.0
 """Seconds between two lines, where there is no terminal."""
-LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
+LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_noinv_fmt}, {remaining} left"
+BAR = "{desc} {bar} {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left"
 
 _quiet = False
 
@@ -34,7 +35,7 @@ def shown(items: Iterable[T], total: int, what: str, unit: str = "grasps") -> It
     from tqdm import tqdm
 
     if sys.stderr.isatty():
-        yield from tqdm(items, what, total, leave=False, dynamic_ncols=True, unit=f" {unit}")
+        yield from tqdm(items, what, total, leave=False, dynamic_ncols=True, unit=f" {unit}", bar_format=BAR)
         return
     start = said = time.monotonic()
     for number, item in enumerate(items, 1):

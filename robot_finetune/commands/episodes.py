@@ -73,6 +73,7 @@ def command() -> None:
 @folder_argument
 @filters
 @options.json_line
+@options.quiet
 def list_(folder: Path, selection: Selection, as_json: bool) -> None:
     """One line an episode."""
     from robot_finetune.data.episode_table import list_rows
@@ -127,6 +128,7 @@ def show(folder: Path, episode_id: str, png: Path | None, mp4: Path | None, robo
 @click.option("--most", type=click.IntRange(1, 1000), default=60, help="Grasps shown, the newest of them.")
 @click.option("--columns", type=click.IntRange(1, 100), default=6, help="Grasps beside each other.")
 @robot_option
+@options.quiet
 def sheet(folder: Path, selection: Selection, out: Path, most: int, columns: int, robot: str) -> None:
     """The last image of many grasps, with the action drawn in and the outcome."""
     from collections import deque
@@ -148,6 +150,7 @@ def sheet(folder: Path, selection: Selection, out: Path, most: int, columns: int
 @command.command()
 @folder_argument
 @options.json_line
+@options.quiet
 def verify(folder: Path, as_json: bool) -> int:
     """Read every file; exit code 1 if one is damaged."""
     from robot_finetune.data import episode_table

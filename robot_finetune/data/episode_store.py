@@ -10,6 +10,7 @@ from robot_finetune.config import ConfigError
 from robot_finetune.data.episode_log import SUFFIX, CorruptEpisode, EpisodeLogError, read_episode
 from robot_finetune.data.label_log import Label, Labels, is_discarded
 from robot_finetune.data.layout import EPISODES
+from robot_finetune.progress import shown
 from robot_finetune.types import Episode
 
 
@@ -86,7 +87,8 @@ class EpisodeStore:
         """Read every file and count what is in them."""
         episodes = successes = steps = size = discarded = 0
         corrupt = []
-        for path in self.paths():
+        paths = self.paths()
+        for path in shown(paths, len(paths), "reading"):
             size += path.lstat().st_size
             try:
                 episode = self._labels.apply(read_episode(path))

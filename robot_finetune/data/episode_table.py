@@ -10,6 +10,7 @@ from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError, epi
 from robot_finetune.data.episode_store import EpisodeStore, Verification
 from robot_finetune.data.label_log import DISCARD, LABEL, Label, add_label, read_labels
 from robot_finetune.data.layout import EPISODES
+from robot_finetune.progress import shown
 from robot_finetune.types import NO_TRIAL, Episode
 
 
@@ -103,7 +104,8 @@ def read_rows(folder: Path, selection: Selection = ALL) -> Iterator[tuple[Episod
     store = _store(folder)
 
     def rows() -> Iterator[tuple[EpisodeRow, Episode | None]]:
-        for path in store.paths():
+        paths = store.paths()
+        for path in shown(paths, len(paths), "reading", "episodes"):
             row, episode = _read(store, path)
             if selection.wants(row):
                 yield row, episode

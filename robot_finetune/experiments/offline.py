@@ -6,7 +6,7 @@ foretells their outcomes draws the curve, chooses the best version and ends the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.learning.offline_score import Closing, is_held_out, log_losses
+from robot_finetune.progress import shown
 from robot_finetune.robot.profile import RobotProfile
 
 BEST, STATE, PROGRESS = "best", "state.pt", "progress.json"
@@ -119,8 +120,8 @@ class OfflineTraining:
                 self._look()
         self._pack()
 
-    def _read(self, files: Iterable[tuple[EpisodeStore, Path]]) -> None:
-        for store, path in files:
+    def _read(self, files: Sequence[tuple[EpisodeStore, Path]]) -> None:
+        for store, path in shown(files, len(files), "reading episodes"):
             try:
                 episode = store.read(path)
             except CorruptEpisode as error:
