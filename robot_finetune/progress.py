@@ -37,11 +37,15 @@ def shown(items: Iterable[T], total: int, what: str, unit: str = "grasps") -> It
     if sys.stderr.isatty():
         yield from tqdm(items, what, total, leave=False, dynamic_ncols=True, unit=f" {unit}", bar_format=BAR)
         return
-    start = said = time.monotonic()
+    start = said = 0.0
     for number, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - said >= SAY_EVERY:
+        if number == 1:  # until then processes and packages were started, which says nothing of the rest
+            start = said = now
+        elif now - said >= SAY_EVERY:
             said = now
-            line = tqdm.format_meter(number, total, now - start, prefix=what, bar_format=LINE, unit=f" {unit}")
+            line = tqdm.format_meter(
+                number, total, now - start, prefix=what, bar_format=LINE, unit=f" {unit}", initial=1
+            )
             print(line, file=sys.stderr, flush=True)

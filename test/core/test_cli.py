@@ -200,7 +200,7 @@ def test_long_work_shows_how_far_it_is_unless_it_shall_be_quiet(tmp_path, monkey
     assert cli.main(words) == DONE
     shown = capsys.readouterr()
     lines = shown.err.splitlines()
-    assert len(lines) == 50 and lines[-1].startswith("exporting: 50 of 50, ") and lines[-1].endswith(" left")
+    assert len(lines) == 49 and lines[-1].startswith("exporting: 50 of 50, ") and lines[-1].endswith(" left")
     assert cli.main([*words, "--quiet"]) == DONE
     assert capsys.readouterr() == (shown.out, "")
 
