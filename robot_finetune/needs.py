@@ -85,7 +85,7 @@ def apt_cure(package: str) -> str:
 
 
 def requirements(name: str = REQUIREMENTS) -> Path | None:
-    """requirements.txt, in the source tree or where the package is installed; None if it is in neither."""
+    """A file of requirements, in the source tree or where the package is installed; None if it is in neither."""
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
     folders = [Path(__file__).parents[1], *(Path(prefix, "share", "robot_finetune") for prefix in prefixes)]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)

@@ -19,12 +19,12 @@ _quiet = False
 
 
 def be_quiet(quiet: bool = True) -> None:
-    """Whether `shown` says nothing in this process."""
+    """Whether `with_progress` says nothing in this process."""
     global _quiet
     _quiet = quiet
 
 
-def shown(items: Iterable[T], total: int, what: str, unit: str = "grasps") -> Iterator[T]:
+def with_progress(items: Iterable[T], total: int, what: str, unit: str = "grasps") -> Iterator[T]:
     """The items, while it is shown how many of `total` there were, how fast they come and how long it will take.
 
     A process that another one has started to share its work says nothing.

@@ -10,7 +10,7 @@ from robot_finetune.config import ConfigError
 from robot_finetune.data.episode_log import SUFFIX, CorruptEpisode, EpisodeLogError, read_episode
 from robot_finetune.data.label_log import Label, Labels, is_discarded
 from robot_finetune.data.layout import EPISODES
-from robot_finetune.progress import shown
+from robot_finetune.progress import with_progress
 from robot_finetune.types import Episode
 
 
@@ -88,7 +88,7 @@ class EpisodeStore:
         episodes = successes = steps = size = discarded = 0
         corrupt = []
         paths = self.paths()
-        for path in shown(paths, len(paths), "reading"):
+        for path in with_progress(paths, len(paths), "reading"):
             size += path.lstat().st_size
             try:
                 episode = self._labels.apply(read_episode(path))

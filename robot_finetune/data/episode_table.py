@@ -10,7 +10,7 @@ from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError, epi
 from robot_finetune.data.episode_store import EpisodeStore, Verification
 from robot_finetune.data.label_log import DISCARD, LABEL, Label, add_label, read_labels
 from robot_finetune.data.layout import EPISODES
-from robot_finetune.progress import shown
+from robot_finetune.progress import with_progress
 from robot_finetune.types import NO_TRIAL, Episode
 
 
@@ -105,7 +105,7 @@ def read_rows(folder: Path, selection: Selection = ALL) -> Iterator[tuple[Episod
 
     def rows() -> Iterator[tuple[EpisodeRow, Episode | None]]:
         paths = store.paths()
-        for path in shown(paths, len(paths), "reading", "episodes"):
+        for path in with_progress(paths, len(paths), "reading", "episodes"):
             row, episode = _read(store, path)
             if selection.wants(row):
                 yield row, episode

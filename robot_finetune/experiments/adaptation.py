@@ -20,7 +20,7 @@ from robot_finetune.learning.device import AUTO
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
-from robot_finetune.progress import shown
+from robot_finetune.progress import with_progress
 from robot_finetune.robot.profile import RobotProfile
 
 EXPLORATION_SEED = 5_000_000  # first scene of explorations
@@ -58,7 +58,7 @@ def explore(
     while buffer.episodes < goal:  # a discarded episode is made up for
         scenes = range(scene, scene + goal - buffer.episodes)
         scene = scenes.stop
-        for episode in shown(rollouts(config, scenes, processes), len(scenes), "exploring"):
+        for episode in with_progress(rollouts(config, scenes, processes), len(scenes), "exploring"):
             buffer.add(episode)
 
 
@@ -79,7 +79,7 @@ def fine_tune(
 def _train(tuner: FineTuner, config: AdaptConfig, updates: int) -> None:
     """At a constant learning rate first, which then falls to zero."""
     rate = config.fine_tune.bellman.learning_rate
-    for update in shown(range(updates), updates, "fine-tuning", "updates"):
+    for update in with_progress(range(updates), updates, "fine-tuning", "updates"):
         tuner.learner.set_learning_rate(rate * linear_decay(update / updates, config.decay_from))
         tuner.update()
 

@@ -8,7 +8,7 @@ from typing import Any
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import AUTO, choose
-from robot_finetune.progress import shown
+from robot_finetune.progress import with_progress
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.stats import wilson_interval
 from robot_finetune.types import SCRIPTED
@@ -41,7 +41,7 @@ def evaluate(
     first = EVALUATION_SEED * (seed + 1)
     seeds = range(first, first + episodes)
     rolled_out = workers.start(config, seeds) if workers else rollouts(config, seeds, processes)
-    judged = shown(rolled_out, episodes, f"evaluating in {name}")
+    judged = with_progress(rolled_out, episodes, f"evaluating in {name}")
     successes = sum(episode.outcome.success for episode in judged)
     return {
         "policy_version": version,

@@ -29,7 +29,7 @@ from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.learning.offline_score import Closing, is_held_out, log_losses
-from robot_finetune.progress import shown
+from robot_finetune.progress import with_progress
 from robot_finetune.robot.profile import RobotProfile
 
 BEST, STATE, PROGRESS = "best", "state.pt", "progress.json"
@@ -121,7 +121,7 @@ class OfflineTraining:
         self._pack()
 
     def _read(self, files: Sequence[tuple[EpisodeStore, Path]]) -> None:
-        for store, path in shown(files, len(files), "reading episodes"):
+        for store, path in with_progress(files, len(files), "reading episodes"):
             try:
                 episode = store.read(path)
             except CorruptEpisode as error:

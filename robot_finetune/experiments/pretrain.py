@@ -29,7 +29,7 @@ from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_deca
 from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
-from robot_finetune.progress import shown
+from robot_finetune.progress import with_progress
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.types import SCRIPTED, Episode
 
@@ -110,7 +110,7 @@ class Pretraining:
         collecting = self._start_exploring(workers) if self.round else iter(())
         for _ in range(config.round_updates if self.round else config.updates):
             self._update()
-        for episode in shown(collecting, config.round_episodes, f"round {self.round}"):
+        for episode in with_progress(collecting, config.round_episodes, f"round {self.round}"):
             self.explored.add(episode)
         self.log.scalar("explored/success", self.explored.successes / max(1, self.explored.episodes))
         if self.round % config.evaluate_every == 0 or self.round == config.rounds:
@@ -124,7 +124,7 @@ class Pretraining:
             TEACHER, "base", self.robot, SCRIPTED, "training", randomise=config.randomise, network=config.network
         )
         collected = workers.start(source, range(first, first + config.scripted))
-        for episode in shown(collected, config.scripted, "collecting scripted episodes"):
+        for episode in with_progress(collected, config.scripted, "collecting scripted episodes"):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already
         self.log.say(f"scripted policy: {self.scripted.successes / self.scripted.episodes:.1%} successful")
 

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from robot_finetune.ros.constants import MODE, STATE, TRAINER_STATE
 from robot_finetune.ros.conversions import check_context, message_to_version
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
+from robot_finetune.ros.node.spin import InvalidHandle, RCLError
 from robot_finetune.ros.promotion_topic import told
 from robot_finetune.session.record import Grasp
 
@@ -146,8 +146,11 @@ class Monitor:
             time.sleep(0.005)
 
     def _spin(self) -> None:
-        with suppress(ExternalShutdownException):
+        try:
             self._executor.spin()
+        except (ExternalShutdownException, RCLError, InvalidHandle):
+            if self._context.ok():  # not merely what the end has just invalidated
+                raise
 
     def _on_policy(self, message: PolicyStatus) -> None:
         STATE.name(message.state)

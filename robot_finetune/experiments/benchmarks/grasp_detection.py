@@ -17,7 +17,7 @@ import numpy as np
 from robot_finetune.config import SEED_LIMIT, share_path
 from robot_finetune.files import to_json
 from robot_finetune.perception.grasp_success import GraspDetector
-from robot_finetune.progress import shown
+from robot_finetune.progress import with_progress
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, SilentObserver
 from robot_finetune.robot.interfaces import Decision, Frame, Policy
 from robot_finetune.robot.profile import load_robot
@@ -113,7 +113,7 @@ def command(episodes: int, quick: bool, seed: int, as_json: bool) -> None:
     judged, rows = [], {}
     for name in names:
         count = -(-episodes // len(names))
-        part = list(shown(judged_episodes(name, count, seed), count, name))
+        part = list(with_progress(judged_episodes(name, count, seed), count, name))
         judged += part
         rows[name] = _print_row(name, part)
     total = _print_row("all", judged)
