@@ -21,6 +21,9 @@ MEANING = {
     "arm_controller/joint_trajectory": "commands to the arm; `arm_topic` of the profile, or what its backend has",
     "gripper_controller/command": "commands to the gripper; `gripper_topic` of the profile, or the action it names",
     "workspace_box": "the workspace, for RViz",
+    "policy/overlay": "the newest decision, drawn into what the network saw",
+    "policy/markers": "the newest decision, for RViz and Foxglove",
+    "policy/joy": "a joystick, by which a person takes over",
     "/clock": "the simulated cell's time",
     "/diagnostics": "how each node is, in one line",
 }
@@ -39,7 +42,7 @@ STANDARD = ("/rosout", "/parameter_events", "~/transition_event")
 """Of every node."""
 QOS = {
     "SENSOR": "sensor data", "series": "sensor data", "NEWEST": "sensor data", "COMMAND": "reliable",
-    "CLOCK": "best effort, 1", "LATCHED": "kept, 1", "EPISODE": "kept, 16", "STEP": "kept, 64",
+    "VIEW": "reliable, 1", "CLOCK": "best effort, 1", "LATCHED": "kept, 1", "EPISODE": "kept, 16", "STEP": "kept, 64",
 }  # fmt: skip
 """What ros/node/qos.py has; kept: also for those who come late, so many of the newest."""
 
@@ -49,7 +52,7 @@ def page() -> str:
     sources = _sources()
     rows = ["| topic | meaning | type | quality of service | from | to |", "|---|---|---|---|---|---|"]
     for name, (publishers, subscribers) in sorted(_topics().items()):
-        kind, qos = sources[name]
+        kind, qos = sources.get(name) or sources[f"~/{name.rpartition('/')[2]}"]
         shown = kind.replace("/", "/<wbr>")  # a line may end there
         by, to = (", ".join(sorted(nodes)) for nodes in (publishers, subscribers))
         rows.append(f"| `{name}` | {_meaning(name, kind)} | {shown} | {QOS[qos]} | {by} | {to} |")
@@ -93,7 +96,8 @@ def _topics() -> dict[str, tuple[set[str], set[str]]]:
 
     def add(name: str, node: str, side: int) -> None:
         if name not in STANDARD:
-            found.setdefault("/diagnostics" if name == "diagnostics" else name, (set(), set()))[side].add(node)
+            full = "/diagnostics" if name == "diagnostics" else name.replace("~", node, 1)
+            found.setdefault(full, (set(), set()))[side].add(node)
 
     for node, profile in _profiles():
         for group in profile.iter("topics"):

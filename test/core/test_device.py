@@ -73,7 +73,7 @@ def filled(size, count=4, offset=0):
 
 def fine_tuner(name, device, batch_size=4, seed=0):
     config = FineTuneConfig(batch_size, bellman=PRECISE)
-    start = Checkpoint(build_network(NETWORKS[name]).to(device))
+    start = Checkpoint(build_network(NETWORKS[name]).eval().to(device))
     size = NETWORKS[name].image_size
     return FineTuner(start, filled(size), filled(size, offset=50), PROFILE, config, seed)
 

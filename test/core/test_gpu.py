@@ -41,7 +41,7 @@ def learner(name, device, config=PRECISE):
 
 def tuner(name, seed=0):
     size = NETWORKS[name].image_size
-    start = Checkpoint(build_network(NETWORKS[name]).to(DEVICE))
+    start = Checkpoint(build_network(NETWORKS[name]).eval().to(DEVICE))
     config = FineTuneConfig(8, bellman=PRECISE)
     return FineTuner(start, filled(size, 8), filled(size, 8, offset=50), PROFILE, config, seed)
 

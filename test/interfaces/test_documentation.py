@@ -86,7 +86,7 @@ def test_commands_that_are_written_exist(page):
             path.append(words.pop(0))
             command = command.get_command(click.Context(command), path[-1])
             assert command is not None, f"no command {' '.join(path)}"
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--help"}
         assert {word for word in words if word.startswith("--")} <= known, path
 
 

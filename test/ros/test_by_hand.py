@@ -50,7 +50,8 @@ def by_hand(cell):
 def test_a_person_takes_over_closes_and_gives_back(cell, ros, person):
     cell.logger()
     policy = cell.policy(out=str(cell.out), **{"joystick.timeout": 5.0})
-    person.pressed, person.axes = {MAPPING.hold}, [0.0] * 6
+    person.pressed = {MAPPING.hold}
+    ros.wait_until(lambda: cell.state == "running", "the policy")
     ros.wait_until(lambda: cell.phase == "approach", "an approach, in which the arm stands still")
     person.pushes(y=1.0, z=-1.0)
     ros.wait_until(lambda: by_hand(cell), "a step by hand")
@@ -79,9 +80,11 @@ def test_a_person_takes_over_closes_and_gives_back(cell, ros, person):
 
 def test_stops_hold_for_a_person_and_a_joystick_that_falls_silent_holds(cell, ros, person):
     cell.logger()
-    cell.policy(**{"joystick.patience": 3600.0})
+    cell.policy(**{"joystick.patience": 3600.0, "joystick.timeout": 2.0})
+    ros.wait_until(lambda: cell.state == "running", "the policy")
     person.pressed = {MAPPING.hold}
-    person.pushes(x=0.5)
+    ros.wait_until(lambda: cell.phase == "approach", "an approach")
+    person.pushes(x=-1.0)
     ros.wait_until(lambda: by_hand(cell), "a step by hand")
     assert ros.call(Trigger, "policy/emergency_stop").success
     ros.wait_until(lambda: (cell.phase, cell.state) == ("discarded", "stopped"), "the episode discarded")
@@ -93,7 +96,7 @@ def test_stops_hold_for_a_person_and_a_joystick_that_falls_silent_holds(cell, ro
     assert ros.call(Trigger, "policy/start").success
     ros.wait_until(lambda: cell.phase == "approach", "an approach")
     person.falls_silent()
-    ros.spin_for(1.5)
+    ros.spin_for(3.0)
     assert len(cell.steps) == count and cell.phase == "approach", "neither person nor policy acts"
     assert ros.call(Trigger, "policy/stop").success
     assert ros.call(Trigger, "policy/start").success
@@ -104,10 +107,12 @@ def test_stops_hold_for_a_person_and_a_joystick_that_falls_silent_holds(cell, ro
 def test_in_mode_demonstrate_a_grasp_begins_with_the_button_and_the_policy_does_nothing(cell, ros, person):
     cell.logger()
     cell.policy(mode="demonstrate", max_episodes=1, **{"joystick.timeout": 5.0})
+    ros.wait_until(lambda: cell.state == "running", "the policy")
     ros.wait_until(lambda: "waiting for a person" in cell.status.message, "what it waits for")
     assert not cell.phases
     person.pressed = {MAPPING.hold}
     person.pushes(x=-1.0)
+    ros.wait_until(lambda: cell.phase == "approach", "an approach")
     ros.wait_until(lambda: by_hand(cell), "a step by hand")
     person.pressed = {MAPPING.hold, MAPPING.close}
     ros.wait_until(cell.finished, "the end of the grasp")
