@@ -27,6 +27,7 @@ def command(
     """Continual learning: one variation after the other in a single lineage."""
     from robot_finetune.config import policy_folder
     from robot_finetune.experiments.lineage import ORDER, lineage
+    from robot_finetune.experiments.retention import draw_retention, retention
 
     order = tuple(variations.split(",")) if variations else ORDER
     folder = str(policy_folder(policy))
@@ -36,5 +37,7 @@ def command(
         change = f"{step['before']['success_rate']:.0%} -> {step['after']['success_rate']:.0%}"
         print(f"{step['variation']:>22}: {change}; afterwards {kept}")
     (out / "lineage.json").write_text(to_json(result, indent=1))
+    draw_retention(*retention([result["steps"]]), out / "retention.png")
+    print(f"what is kept after each step: {out / 'retention.png'}")
     if as_json:
         print(to_json(result))

@@ -90,6 +90,11 @@ class Decision:
         """Which version it is about and what becomes of it."""
         return f"version {self.version} {PHRASES.get(self.decision, self.decision)}"
 
+    @property
+    def told(self) -> str:
+        """All of it in one line."""
+        return f"{self.phrase}: {self.reason}"
+
 
 class PromotionLog(LineLog):
     """Appends to DIR/promotion.jsonl; of one process."""

@@ -47,7 +47,7 @@ from robot_finetune.ros.node.qos import LATCHED, NEWEST
 from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.policy_parameters import PolicyParameters
-from robot_finetune.ros.promotion_topic import PromotionPublisher, told
+from robot_finetune.ros.promotion_topic import PromotionPublisher
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.scene_reset import SceneReset
 from robot_finetune.ros.workspace_marker import workspace_shower
@@ -117,8 +117,8 @@ class PolicyNode(ManagedNode):
         self._offer("start", self._start)
         for name in ("stop", "pause", "emergency_stop", "reset_emergency_stop"):
             self._offer(name, getattr(self._control, name))
-        self._offer("rollback", lambda: self._control.hint(told(self._policy.rollback())))
-        self._offer("promote", lambda: self._control.hint(told(self._policy.promote())))
+        self._offer("rollback", lambda: self._control.hint(self._policy.rollback().told))
+        self._offer("promote", lambda: self._control.hint(self._policy.promote().told))
         workspace_shower(self)(profile)
         self._previous = ""  # the episode whose summary has not been seen yet
         self._ready = self._held = False

@@ -48,10 +48,5 @@ class PromotionPublisher:
             self._publisher.publish(message)
 
     def _tell(self, decision: Decision) -> None:
-        self._logger.info(told(decision))
+        self._logger.info(decision.told)
         self.publish()
-
-
-def told(decision: Decision) -> str:
-    """A decision in one line."""
-    return f"{decision.phrase}: {decision.reason}"

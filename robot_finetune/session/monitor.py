@@ -27,7 +27,6 @@ from robot_finetune.ros.conversions import check_context, message_to_version
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
 from robot_finetune.ros.node.spin import InvalidHandle, RCLError
-from robot_finetune.ros.promotion_topic import told
 from robot_finetune.session.record import Grasp
 
 KEPT, MOST_GRASPS, MOST_REASONS = 10_000, 200_000, 64
@@ -176,7 +175,7 @@ class Monitor:
 
     def _on_promotion(self, message: Promotion) -> None:
         decision = plain_text(message.decision, "decision")
-        line = told(Decision(decision, message.decision_version, reason=plain_text(message.reason, "reason", 1000)))
+        line = Decision(decision, message.decision_version, reason=plain_text(message.reason, "reason", 1000)).told
         if decision and line != self._decided:
             self._decided = line
             self.decisions.append(line)

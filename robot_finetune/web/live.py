@@ -21,7 +21,7 @@ from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import COMMAND, SENSOR
 from robot_finetune.ros.node.spin import InvalidHandle, RCLError
 from robot_finetune.session.monitor import Monitor
-from robot_finetune.types import EVALUATE, EXPLORE
+from robot_finetune.types import AUTO, EVALUATE, EXPLORE
 from robot_finetune.web.live_state import SERVICES, LiveState, NodeHealth, buttons
 
 NODE = "dashboard"
@@ -56,7 +56,7 @@ class LiveGraph:
         for topic in (OVERLAY, image_topic):  # raw: only what somebody looks at is taken apart
             listen(node, Image, topic, partial(self._on_image, topic), SENSOR, raw=True)
         self._camera = image_topic
-        self._modes = {mode: partial(self._set_mode, mode) for mode in (EXPLORE, EVALUATE)}
+        self._modes = {mode: partial(self._set_mode, mode) for mode in (EXPLORE, EVALUATE, AUTO)}
 
     def close(self) -> None:
         """Leave the graph."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robot_finetune.robot.run_control import EMERGENCY, ERROR, IDLE, PAUSED, RUNNING, STOPPED
-from robot_finetune.types import EVALUATE, EXPLORE
+from robot_finetune.types import AUTO, EVALUATE, EXPLORE
 
 SET_MODE = "policy/set_parameters"
-"""The service behind explore and evaluate."""
+"""The service behind explore, evaluate and auto."""
 SILENT = 5.0
 """Wall seconds after which a node that reports every second counts as silent."""
 
@@ -110,6 +110,7 @@ _BUTTONS: dict[str, tuple[str, Callable[[LiveState], str]]] = {
     "rollback": ("policy/rollback", _always),
     EXPLORE: (SET_MODE, _mode(EXPLORE)),
     EVALUATE: (SET_MODE, _mode(EVALUATE)),
+    AUTO: (SET_MODE, _always),
 }
 SERVICES = tuple(dict.fromkeys(service for service, _ in _BUTTONS.values()))
 """All services that the buttons call."""

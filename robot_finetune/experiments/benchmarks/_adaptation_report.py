@@ -1,4 +1,4 @@
-"""The results of `adaptation` as JSON, as a Markdown table beside the paper's numbers, and as a plot."""
+"""The results of `adaptation` as JSON, as a Markdown table beside the paper's numbers, and as plots."""
 
 from __future__ import annotations
 
@@ -9,28 +9,33 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from robot_finetune.experiments.retention import draw_retention, retention
 from robot_finetune.files import to_json
 from robot_finetune.stats import Proportion
 
 PAPER = {
+    "base": (86, 98),
     "checkerboard_backing": (50, 90),
     "harsh_lighting": (31, 63),
     "extend_gripper_1cm": (76, 93),
     "offset_gripper_10cm": (47, 98),
     "transparent_bottles": (49, 66),
 }
-"""Success of the paper's base policy and of its best fine-tuned one [%], of 50 or more grasps each."""
+"""Success of the paper's base policy and of its best fine-tuned one [%], of 50 or more grasps each. base: its row
+"Baseline", fine-tuning where nothing has changed (`--variations base`)."""
 
 Cells = list[dict[str, Any]]
 
 
 def write_report(result: dict[str, Any], out: Path) -> None:
-    """Write `out`.json, .md and .png. result: {made_by, settings, cells}."""
+    """Write `out`.json, .md and .png, and with lineages `out`_retention.png. result: {made_by, settings, cells}."""
     out.parent.mkdir(parents=True, exist_ok=True)
     text = markdown(result)
     out.with_suffix(".json").write_text(to_json(result, indent=1))
     out.with_suffix(".md").write_text(text)
     _plot(result["cells"], out.with_suffix(".png"))
+    if lineages := [cell["steps"] for cell in result["cells"] if cell["kind"] == "lineage"]:
+        draw_retention(*retention(lineages), out.with_name(f"{out.name}_retention.png"))
     print(text)
 
 

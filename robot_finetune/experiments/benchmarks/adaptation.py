@@ -74,7 +74,7 @@ class Plan:
 
     def jobs(self) -> Iterator[Job]:
         """Seed by seed, so that a stopped run has whole seeds."""
-        for variation in ("base", *self.variations) if self.zero_shot else ():
+        for variation in dict.fromkeys(("base", *self.variations)) if self.zero_shot else ():
             yield Job("base", variation, 0)
         for seed in range(self.seeds):
             for variation in self.variations:
