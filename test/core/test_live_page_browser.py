@@ -17,7 +17,18 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (apt: chromium)")
 PATIENCE = 60_000
 """Longest wait [ms] for what the page shows."""
-ALL = {"emergency_stop", "start", "pause", "stop", "reset_emergency_stop", "promote", "rollback", "explore", "evaluate"}
+ALL = {
+    "emergency_stop",
+    "start",
+    "pause",
+    "stop",
+    "reset_emergency_stop",
+    "promote",
+    "rollback",
+    "explore",
+    "evaluate",
+    "auto",
+}
 
 
 class Graph:
