@@ -25,7 +25,7 @@ from robot_finetune.sim.randomisation import randomise
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.teacher_policy import TeacherPolicy
 from robot_finetune.sim.variations import load_variation
-from robot_finetune.types import MODES, SCRIPTED, Episode
+from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED, Episode
 
 TEACHER = "teacher"
 """The policy that knows where the objects are."""
@@ -40,7 +40,7 @@ class RolloutConfig:
     policy: str = setting(TEACHER, "checkpoint folder, scripted, or teacher, which knows where the objects are")
     variation: str = setting("base", "name or path of the variation")
     robot: str = setting("sim", "name or path of the robot profile")
-    mode: str = setting("evaluate", "explore, evaluate or scripted", choices=MODES)
+    mode: str = setting("evaluate", "what an episode is for", choices=(EXPLORE, EVALUATE, SCRIPTED))
     family: str = setting("held_out", "objects", choices=("training", "held_out"))
     noise: float = setting(1.0, "of the teacher: 0 is a good grasp, 1 a weak one", low=0.0, high=2.0)
     randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
