@@ -5,8 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+import click
 
 from robot_finetune.config import ConfigError
 from robot_finetune.data.atomic_file import atomic_file
@@ -25,6 +28,32 @@ class Job(Protocol):
 
 
 J = TypeVar("J", bound=Job)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def resumable(name: str) -> Callable[[F], F]:
+    """Options of a benchmark that goes on where it was stopped: processes, work, out, as_json."""
+    options = (
+        click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells."),
+        click.option("--work", type=Path, default=Path("runs", name), help="Folder of a run that can go on."),
+        click.option("--out", type=Path, default=Path("benchmarks/results", name), help="Of the results."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
+    )
+    return lambda function: reduce(lambda made, option: option(made), reversed(options), function)
+
+
+def quick_paths(*paths: Path) -> tuple[Path, ...]:
+    """The same for a quick form, whose results are others."""
+    return tuple(path.with_name(f"{path.name}_quick") for path in paths)
+
+
+def publish(result: Mapping[str, Any], text: str, out: Path, as_json: bool) -> None:
+    """Write `out`.json and, with its text, `out`.md, and print that."""
+    write_text(out.with_suffix(".json"), to_json(result, indent=1))
+    write_text(out.with_suffix(".md"), text)
+    print(text)
+    if as_json:
+        print(to_json(result))
 
 
 def claim(work: Path, made_with: Mapping[str, Any]) -> None:

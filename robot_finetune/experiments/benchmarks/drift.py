@@ -20,7 +20,7 @@ import numpy as np
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import ADAPTING, JUDGED, WORKING, Fact
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, table
-from robot_finetune.experiments.benchmarks._jobs import claim, work_off, write_text
+from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import EVALUATION_SEED
 from robot_finetune.experiments.gated_session import Bench, SessionPlan, SimulatedSession
@@ -100,7 +100,7 @@ def stationary(policy: str, grasps: int, processes: int) -> dict[str, Any]:
     return {**Proportion.of(successes).summary(), "alarms": alarms(successes)}
 
 
-def work(plan: Plan, job: Job) -> Job:
+def session(plan: Plan, job: Job) -> Job:
     """Do a session if its result is missing, in this process alone."""
     path = plan.work / job.file
     if not path.is_file():
@@ -183,33 +183,25 @@ def _rows(title: str, rows: Sequence[dict[str, Any]]) -> str:
 @click.option("--runs", type=click.IntRange(1), default=1000, help="Robots of each known fall.")
 @click.option("--stationary", "still", type=click.IntRange(0), default=10_000, help="Grasps in an unchanged cell.")
 @click.option("--quick", is_flag=True, help="One session of one variation, 200 unchanged grasps, 50 robots.")
-@click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
-@click.option("--work", "folder", type=Path, default=Path("runs/drift"), help="Folder of a run that can go on.")
-@click.option("--out", type=Path, default=Path("benchmarks/results/drift"), help="Of the results.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@resumable("drift")
 def command(
     policy: str, variations: str, seeds: int, before: int, after: int, last: int, runs: int, still: int, quick: bool,
-    processes: int, folder: Path, out: Path, as_json: bool,
+    processes: int, work: Path, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     names = tuple(variations.split(","))
     if quick:
         names, seeds, runs, still = names[:1], min(seeds, 1), min(runs, 50), min(still, 200)
-        folder, out = (path.with_name(f"{path.name}_quick") for path in (folder, out))
-    plan = Plan(str(policy_folder(policy)), folder, before, after, last)
+        work, out = quick_paths(work, out)
+    plan = Plan(str(policy_folder(policy)), work, before, after, last)
     settings = {"before": before, "after": after, "last": last}
-    claim(folder, {"policy": load_checkpoint(plan.policy).sha256, **settings})
+    claim(work, {"policy": load_checkpoint(plan.policy).sha256, **settings})
     jobs = [Job(name, seed) for seed in range(seeds) for name in names]
-    work_off(partial(work, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
+    work_off(partial(session, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
     result = {
         "made_by": made_by(plan.policy),
         "plan": settings,
         "known": known_falls(runs),
         "stationary": stationary(plan.policy, still, processes) if still else None,
-        "sessions": [summarise(plan, load_json(folder / job.file)) for job in jobs],
+        "sessions": [summarise(plan, load_json(work / job.file)) for job in jobs],
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(to_json(result, indent=1))
-    out.with_suffix(".md").write_text(markdown(result))
-    print(markdown(result))
-    if as_json:
-        print(to_json(result))
+    publish(result, markdown(result), out, as_json)

@@ -20,7 +20,7 @@ import numpy as np
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import BEGUN, GATED, IMMEDIATE, JUDGED, OFFERED, Fact, VersionId
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
-from robot_finetune.experiments.benchmarks._jobs import claim, work_off, write_text
+from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import evaluate
@@ -226,10 +226,7 @@ def markdown(result: dict[str, Any]) -> str:
 @click.option("--episodes", type=click.IntRange(1), default=300, help="Grasps of each measurement.")
 @click.option("--trials", "count", type=click.IntRange(0), default=1000, help="Trials of each known difference.")
 @click.option("--quick", is_flag=True, help="One seed of two variations, one broken session each, 100 trials.")
-@click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
-@click.option("--work", type=Path, default=Path("runs/trust"), help="Folder of a run that can go on.")
-@click.option("--out", type=Path, default=Path("benchmarks/results/trust"), help="Of the results.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@resumable("trust")
 def command(
     policy: str, variations: str, seeds: int, spoiled: int, grasps: int, episodes: int, count: int, quick: bool,
     processes: int, work: Path, out: Path, as_json: bool,
@@ -237,7 +234,7 @@ def command(
     names = tuple(variations.split(","))
     if quick:
         names, seeds, spoiled, episodes, count = names[:2], 1, 1, min(episodes, 100), min(count, 100)
-        work, out = (path.with_name(f"{path.name}_quick") for path in (work, out))
+        work, out = quick_paths(work, out)
     plan = Plan(str(policy_folder(policy)), work, names, seeds, spoiled, grasps, episodes)
     result = {
         "made_by": made_by(plan.policy),
@@ -245,9 +242,4 @@ def command(
         "trials": trials(count),
         "sessions": summarise(run(plan, processes)),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(to_json(result, indent=1))
-    out.with_suffix(".md").write_text(markdown(result))
-    print(markdown(result))
-    if as_json:
-        print(to_json(result))
+    publish(result, markdown(result), out, as_json)
