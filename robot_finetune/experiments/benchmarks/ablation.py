@@ -14,6 +14,7 @@ import click
 from robot_finetune.config import policy_folder
 from robot_finetune.experiments.adaptation import AdaptConfig
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, select, table
+from robot_finetune.experiments.benchmarks._jobs import resumable
 from robot_finetune.experiments.benchmarks.adaptation import Plan, run
 from robot_finetune.files import to_json
 from robot_finetune.learning.augmentation import AugmentationConfig
@@ -56,7 +57,7 @@ RECIPES = {
 def write_report(found: dict[str, dict[str, str]], made_by: dict[str, str], out: Path, episodes: int) -> None:
     """As JSON and as a Markdown table. found: {recipe: {variation: success}}."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(to_json({"made_by": made_by, "recipes": found}, indent=1))
+    out.with_suffix(".json").write_text(to_json({"made_by": made_by, "recipes": found}, indent=1))
     head = ["recipe", *next(iter(found.values()))]
     title = f"Success after fine-tuning on {GRASPS} grasps ({episodes} grasps an evaluation)"
     text = table(title, head, [[name, *row.values()] for name, row in found.items()])
@@ -74,10 +75,7 @@ def write_report(found: dict[str, dict[str, str]], made_by: dict[str, str], out:
 @click.option("--recipes", default=",".join(RECIPES), help="Names, with commas.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="Repetitions, with other explorations and batches.")
 @click.option("--episodes", type=click.IntRange(1), default=150, help="Grasps of each evaluation.")
-@click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
-@click.option("--work", type=Path, default=Path("runs/ablation"), help="Folder of a run that can go on.")
-@click.option("--out", type=Path, default=Path("benchmarks/results/ablation.json"), help="Of the results.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@resumable("ablation")
 def command(
     policy: str, variations: str, recipes: str, seeds: int, episodes: int, processes: int, work: Path, out: Path,
     as_json: bool,

@@ -25,7 +25,7 @@ from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_oldest
 from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
 from robot_finetune.experiments.benchmarks._adaptation_report import write_report
-from robot_finetune.experiments.benchmarks._jobs import claim, work_off, write_text
+from robot_finetune.experiments.benchmarks._jobs import claim, resumable, work_off, write_text
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.lineage import ORDER, lineage
 from robot_finetune.files import to_json
@@ -212,10 +212,7 @@ def _machine() -> str:
 @click.option("--baselines", type=click.IntRange(0), default=3, help="Seeds that have a lineage, scratch and ImageNet.")
 @click.option("--quick", is_flag=True, help="One seed, 50 and 200 grasps, 100 episodes, no baselines.")
 @click.option("--unseen", is_flag=True, help="The variations on which nothing was tuned.")
-@click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
-@click.option("--work", type=Path, default=Path("runs/adaptation"), help="Folder of a run that can go on.")
-@click.option("--out", type=Path, default=Path("benchmarks/results/adaptation"), help="Of the results.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@resumable("adaptation")
 def command(
     policy: str, grasps: str, variations: str, seeds: int, episodes: int, baselines: int, quick: bool, unseen: bool,
     processes: int, work: Path, out: Path, as_json: bool,
