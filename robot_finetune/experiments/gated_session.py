@@ -27,11 +27,13 @@ from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerCo
 from robot_finetune.learning.version_switch import SwitchingPolicy, version_id
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
+from robot_finetune.robot.interfaces import Decision as ActionDecision
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
+from robot_finetune.sim.teacher_policy import TeacherPolicy
 from robot_finetune.sim.variations import load_variation
-from robot_finetune.types import EVALUATE, EXPLORE, Episode
+from robot_finetune.types import EVALUATE, EXPLORE, Episode, Observation
 
 FIRST_SCENE = 40_000_000
 """Scenes of sessions are none of explorations or evaluations."""
@@ -62,6 +64,21 @@ class SessionPlan:
     auto: AutonomyConfig = AutonomyConfig()
 
 
+class Person:
+    """Implements `Policy` as a person who takes over from `policy` at the first step and grasps well."""
+
+    def __init__(self, teacher: TeacherPolicy, policy: SwitchingPolicy) -> None:
+        self._teacher, self._policy = teacher, policy
+
+    def begin_episode(self, mode: str) -> None:
+        self._policy.begin_episode(mode)
+        self._teacher.begin_episode(mode)
+
+    def act(self, observation: Observation) -> ActionDecision:
+        decision = self._teacher.act(observation)
+        return dataclasses.replace(decision, version=self._policy.version, intervention=True)
+
+
 class Bench:
     """A cell under a variation, and who grasps in it."""
 
@@ -70,7 +87,11 @@ class Bench:
         self.variation = load_variation(variation)
         self._cell = Cell(profile, self.variation)
         settings = RunnerConfig(network.max_steps, network.image_size, look=False)
-        self._runner = EpisodeRunner(sim_robot(self._cell), profile, policy, GraspDetector(profile), config=settings)
+        person = Person(TeacherPolicy(self._cell, 0.0, np.random.default_rng(plan.seed)), policy)
+        self._runner, self._by_hand = (
+            EpisodeRunner(sim_robot(self._cell), profile, acting, GraspDetector(profile), config=settings)
+            for acting in (policy, person)
+        )
         self._scene = FIRST_SCENE + plan.seed * 100_000
 
     def switch(self, variation: str) -> None:
@@ -78,13 +99,14 @@ class Bench:
         self.variation = load_variation(variation)
         self._cell.set_variation(self.variation)
 
-    def grasp(self, mode: str = EXPLORE) -> Episode:
-        """One grasp in a new scene; a discarded one is made again in the next."""
+    def grasp(self, mode: str = EXPLORE, by_hand: bool = False) -> Episode:
+        """One grasp in a new scene, by the policy or a person; a discarded one is made again in the next."""
+        runner = self._by_hand if by_hand else self._runner
         while True:
             self._scene += 1
             self._cell.reset(self._scene, "held_out", at_start=True)
             try:
-                return self._runner.run(f"s{self._scene:09d}", self.variation.name, mode)
+                return runner.run(f"s{self._scene:09d}", self.variation.name, mode)
             except EpisodeDiscarded:
                 continue
 

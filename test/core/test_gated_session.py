@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from robot_finetune.config import from_mapping
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
-from robot_finetune.experiments.benchmarks import trust
-from robot_finetune.experiments.gated_session import SessionPlan, Spoiling, run_session
+from robot_finetune.experiments.benchmarks import interventions, trust
+from robot_finetune.experiments.gated_session import Bench, SessionPlan, SimulatedSession, Spoiling, run_session
 from robot_finetune.learning.checkpoint import save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
@@ -80,3 +82,29 @@ def test_sessions_are_summed_up_by_what_they_deploy():
         "by_variation": {"v": "45 % [38, 52]"},
     }
     assert found["sessions"]["all labels flipped"]["deployed_later"] == 0
+
+
+def test_what_a_person_does_is_marked(policy, tmp_path):
+    plan = SessionPlan(policy, "base", seed=1, training=TRAINING)
+    session = SimulatedSession(plan, tmp_path)
+    bench = Bench(plan, "base", session.policy)
+    grasps = [bench.grasp(by_hand=True) for _ in range(3)]
+    assert all(grasp.interventions == len(grasp.steps) and grasp.policy_version == 5 for grasp in grasps)
+    assert bench.grasp().interventions == 0
+
+
+@given(st.integers(1, 200), st.data())
+def test_take_overs_are_as_many_as_asked_for_and_spread_evenly(grasps, data):
+    wanted = data.draw(st.integers(0, grasps))
+    places = [grasp for grasp in range(grasps) if interventions.taken_over(grasp, grasps, wanted)]
+    assert len(places) == wanted
+    gaps = np.diff(places)
+    assert not len(gaps) or gaps.max() - gaps.min() <= 1
+
+
+def test_take_overs_are_summed_up_by_variation():
+    def cell(variation, take_overs, successes):
+        return {"variation": variation, "take_overs": take_overs, "result": {"successes": successes, "episodes": 100}}
+
+    rows = interventions.summarise([cell("v", 0, 50), cell("v", 20, 70), cell("w", 0, 40), cell("w", 20, 60)])
+    assert rows["v"] == {"0": "50 % [40, 60]", "20": "70 % [60, 78]"} and rows["all"]["20"].startswith("65 %")

@@ -21,6 +21,7 @@ from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import ADAPTING, JUDGED, WORKING, Fact
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
+from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import EVALUATION_SEED
 from robot_finetune.experiments.gated_session import Bench, SessionPlan, SimulatedSession
@@ -31,7 +32,6 @@ from robot_finetune.learning.promotion.autonomy import Autonomy
 from robot_finetune.stats import Proportion
 from robot_finetune.types import AUTO, EVALUATE, EXPLORE
 
-VARIATIONS = "checkerboard_backing,harsh_lighting,transparent_bottles,extend_gripper_1cm,offset_gripper_10cm"
 USUAL, FALLEN = 0.9, (0.3, 0.5, 0.6, 0.7, 0.8)
 """Success rates that are known: before a fall, and after it."""
 STATIONARY_SEED, SEED = 90, 500
