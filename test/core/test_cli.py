@@ -10,7 +10,7 @@ from session_folder import write_session, write_version
 
 from robot_finetune import __version__, cli, progress
 from robot_finetune.commands.benchmark import BENCHMARKS
-from robot_finetune.data import export
+from robot_finetune.data import episode_table
 from robot_finetune.exit_codes import DONE, FAILED, INTERRUPTED, MEANING, WRONG_USAGE
 
 
@@ -200,7 +200,7 @@ def test_long_work_shows_how_far_it_is_unless_it_shall_be_quiet(tmp_path, monkey
     assert cli.main(words) == DONE
     shown = capsys.readouterr()
     lines = shown.err.splitlines()
-    assert len(lines) == 49 and lines[-1].startswith("exporting: 50 of 50, ") and lines[-1].endswith(" left")
+    assert len(lines) == 49 and lines[-1].startswith("reading: 50 of 50, ") and lines[-1].endswith(" left")
     assert cli.main([*words, "--quiet"]) == DONE
     assert capsys.readouterr() == (shown.out, "")
 
@@ -209,9 +209,9 @@ def test_exit_codes_are_those_that_are_documented(tmp_path, monkeypatch):
     folder = str(write_session(tmp_path))
     codes = [cli.main(["episodes", *words]) for words in (["list", folder], ["list", str(tmp_path / "no")], ["lst"])]
 
-    def interrupted(_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export, "list_rows", interrupted)
+    monkeypatch.setattr(episode_table, "list_rows", interrupted)
     codes.append(cli.main(["episodes", "list", folder]))
     assert codes == [DONE, FAILED, WRONG_USAGE, INTERRUPTED] and set(codes) < set(MEANING)

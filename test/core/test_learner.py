@@ -186,6 +186,6 @@ def test_a_share_of_the_batch_is_what_persons_did_once_there_is_any():
     steps = tuple(replace(step, intervention=True) for step in shown.steps)
     learning.new.add(replace(shown, steps=steps))
     learning.update()
-    counts = [int((batch.image[:, 0, 0, 0] == 77).sum()) for batch in batches]
+    counts = [int((batch.state.image[:, 0, 0, 0] == 77).sum()) for batch in batches]
     assert counts[0] == 0 and counts[1] >= 2 and len(batches[1].reward) == 16
-    assert (batches[1].image[14:, 0, 0, 0] == 77).all(), "an eighth of the batch, after base and new data"
+    assert (batches[1].state.image[14:, 0, 0, 0] == 77).all(), "an eighth of the batch, after base and new data"

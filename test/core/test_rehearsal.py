@@ -98,7 +98,7 @@ def test_earlier_grasps_have_their_share_of_the_base_half(network, fraction, exp
     batches = []
     monkeypatch.setattr(tuner.learner, "update", batches.append)
     tuner.update()
-    greys = batches[0].image[:, 0, 0, 0].tolist()
+    greys = batches[0].state.image[:, 0, 0, 0].tolist()
     assert (greys.count(0), greys.count(100), greys.count(200)) == (16 - expected, 16, expected)
 
 
