@@ -53,11 +53,11 @@ def parameters() -> str:
     ]
     for name in sorted(module.name for module in pkgutil.iter_modules(robot_finetune.nodes.__path__)):
         module = importlib.import_module(f"robot_finetune.nodes.{name}")
-        here = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+        kinds = [value for value in vars(module).values() if isinstance(value, type)]
         (settings,) = (
-            value for value in here if dataclasses.is_dataclass(value) and value.__name__.endswith("Parameters")
+            kind for kind in kinds if dataclasses.is_dataclass(kind) and kind.__name__.endswith("Parameters")
         )
-        managed = [value for value in here if isinstance(value, type) and issubclass(value, ManagedNode)]
+        managed = [kind for kind in kinds if issubclass(kind, ManagedNode) and kind is not ManagedNode]
         parts += [f"## {name}", _first(module.__doc__), table(settings, managed[0].MUTABLE if managed else ())]
     parts += ["## Of every managed node", "All but `sim_cell`.", table(ManagedParameters)]
     arguments = "Of `ros2 launch robot_finetune finetune.launch.py`, each `name:=value`."
