@@ -22,6 +22,8 @@ SPARED = (
     "joint_states",
     "policy_status",
     "promotion",
+    "diagnostics",
+    "policy/overlay",
     "episode_phase",
 )
 """Not heard in the graph here, or a second voice of a device, whose contradiction rightly stops a grasp; these are
