@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from robot_finetune.report.style import AFTER, BAND, BEFORE, GRID, INK, MUTED, WINDOW
-from robot_finetune.session.record import swaps
+from robot_finetune.report.style import AFTER, BAND, BEFORE, GRID, INK, MUTED
+from robot_finetune.session.record import RECENT, swaps
 from robot_finetune.stats import Proportion, rolling_success
 from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
 
@@ -20,7 +20,7 @@ COMPARED = ("#2563a8", "#d1642a", "#1f7a5c", "#8a4fa3", "#b8860b", "#c0397b", "#
 """Colours of sessions beside each other."""
 
 
-def success_over_grasps(outcomes: Sequence[bool], versions: Sequence[int], window: int = WINDOW) -> bytes:
+def success_over_grasps(outcomes: Sequence[bool], versions: Sequence[int], window: int = RECENT) -> bytes:
     """Rolling success of the grasps that were learned from, its 95 % band, and a line at every swap of the policy.
 
     versions: the policy version that chose each grasp, as long as `outcomes`.
@@ -115,7 +115,7 @@ class Curve:
     after: Proportion
 
 
-def success_compared(curves: Sequence[Curve], kind: str, window: int = 40) -> bytes:
+def success_compared(curves: Sequence[Curve], kind: str, window: int = RECENT) -> bytes:
     """Rolling success of several sessions with its 95 % band, and before and after with theirs; kind: png, pdf, svg."""
     figure, axes = _figure(8.4, 4.2)
     longest = max(2, *(len(curve.outcomes) for curve in curves))

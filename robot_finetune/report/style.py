@@ -2,8 +2,6 @@
 
 INK, MUTED, GRID = "#1d2733", "#6b7785", "#e4e8ed"
 BEFORE, AFTER, BAND = "#9aa7b5", "#1f7a5c", "#2563a8"
-WINDOW = 40
-"""Grasps that the curve of success is taken over."""
 
 STYLE = """
 :root { color: #1d2733; background: #f6f7f9; }

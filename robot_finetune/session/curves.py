@@ -10,9 +10,7 @@ from pathlib import Path
 from robot_finetune.data.episode_log import CorruptEpisode, read_episode
 from robot_finetune.data.layout import TENSORBOARD
 from robot_finetune.data.scalar_log import ScalarLog
-from robot_finetune.session.record import Grasp, success
-
-RECENT = 40
+from robot_finetune.session.record import RECENT, Grasp, success
 
 
 class GraspCurves:

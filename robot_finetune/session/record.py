@@ -23,6 +23,9 @@ from robot_finetune.session.versions import session_versions
 from robot_finetune.stats import Proportion
 from robot_finetune.types import AUTO, EVALUATE, LEARNING, Episode
 
+RECENT = 40
+"""Grasps that rolling success is taken over: while a session runs, in its report and on its page."""
+
 
 @dataclass(frozen=True)
 class Grasp:

@@ -19,7 +19,7 @@ from robot_finetune.robot.profile import SIMULATED, load_robot
 from robot_finetune.robot.run_control import ERROR, IDLE, PAUSED, RUNNING, STOPPED
 from robot_finetune.ros.constants import INACTIVE, WAITING
 from robot_finetune.ros.environment import graph_environment
-from robot_finetune.session.curves import RECENT, GraspCurves
+from robot_finetune.session.curves import GraspCurves
 from robot_finetune.session.graph import expected_topics, session_graph
 from robot_finetune.session.image_check import ImageCheck
 from robot_finetune.session.metrics import COMPLETE, read_metrics, write_metrics
@@ -27,7 +27,7 @@ from robot_finetune.session.monitor import Monitor
 from robot_finetune.session.options import SessionHead
 from robot_finetune.session.place import write_place
 from robot_finetune.session.progress import Progress, View
-from robot_finetune.session.record import Grasp, Phases, SessionReader, sort_into_phases, success
+from robot_finetune.session.record import RECENT, Grasp, Phases, SessionReader, sort_into_phases, success
 from robot_finetune.types import EVALUATE, EXPLORE
 
 LOGS = "logs"

@@ -11,8 +11,7 @@ import numpy as np
 from robot_finetune.data.promotion_log import Decision
 from robot_finetune.report import words
 from robot_finetune.report.story import phrase, shares, story_of
-from robot_finetune.report.style import WINDOW
-from robot_finetune.session.record import Grasp, SessionRecord, success, swaps
+from robot_finetune.session.record import RECENT, Grasp, SessionRecord, success, swaps
 from robot_finetune.session.summary import summarise
 from robot_finetune.stats import Proportion, rolling_success
 
@@ -140,7 +139,7 @@ def snapshot_of(record: SessionRecord, running: str = "") -> Snapshot:
     )
 
 
-def curve_of(outcomes: Sequence[bool], versions: Sequence[int], window: int = WINDOW) -> Curve:
+def curve_of(outcomes: Sequence[bool], versions: Sequence[int], window: int = RECENT) -> Curve:
     """The curve of success. versions: promoted at each grasp."""
     rolling, at = rolling_success(outcomes, window), thinned(range(len(outcomes)))
     lines = [[round(float(line[i]), 4) for i in at] for line in (rolling.rate, rolling.low, rolling.high)]

@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from robot_finetune.config import ConfigError
@@ -22,6 +21,7 @@ from robot_finetune.data.folder_lock import owner_of
 from robot_finetune.data.label_log import LABELS_FILE
 from robot_finetune.data.layout import CHECKPOINTS, EPISODES
 from robot_finetune.data.promotion_log import PROMOTION_FILE
+from robot_finetune.data.step_arrays import to_png
 from robot_finetune.files import to_json
 from robot_finetune.needs import missing
 from robot_finetune.robot.interfaces import RobotError
@@ -105,7 +105,7 @@ class Source:
         """What the policy saw first, or last, in a grasp, as PNG. Raises EpisodeLogError, CorruptEpisode."""
         steps = read_episode(episode_path(self._folder / EPISODES, episode_id)).steps
         image = steps[-1 if last else 0].observation.image if steps else np.zeros((1, 1, 3), np.uint8)
-        return bytes(cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1])
+        return to_png(image)
 
     def close(self) -> None:
         """Leave the graph."""
