@@ -26,6 +26,11 @@ NESTING = 24
 """Groups and lists within each other, at most."""
 
 
+def one_line(error: BaseException, most: int = 1000) -> str:
+    """What an error says, in one line of at most so many characters; its type where it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def open_file(path: Path) -> io.BufferedReader:
     """An ordinary file, opened to read its bytes; one that would block, such as a pipe, is refused. Raises OSError."""
     stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")

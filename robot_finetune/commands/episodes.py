@@ -62,11 +62,12 @@ Examples (DIR is the folder of a session, or of its episodes):
   robot-finetune episodes sheet DIR --contradiction --out doubtful.png
   robot-finetune episodes verify DIR
   robot-finetune episodes export DIR --format lerobot --out dataset
+  robot-finetune episodes import dataset --out episodes
   robot-finetune episodes relabel DIR 20260101T120000.123456-ab12 failure --why "it held the edge of the bin"
 """
 )
 def command() -> None:
-    """List, show, verify, export or relabel the episodes of a session."""
+    """List, show, verify, export, import or relabel episodes."""
 
 
 @command.command("list")
@@ -185,6 +186,21 @@ def export(folder: Path, selection: Selection, out: Path, form: str) -> None:
     exported, damaged = sum(map(export.is_exported, rows)), sum(bool(row.problem) for row in rows)
     discarded = sum(row.discarded for row in rows)
     print(f"{exported} episodes exported to {out}, left out: {damaged} damaged, {discarded} discarded by people")
+
+
+@command.command("import")
+@click.argument("source", metavar="DIR", type=options.FOLDER)
+@click.option("--out", type=options.FOLDER, required=True, help="Folder of episodes to write to.")
+@options.quiet
+def import_(source: Path, out: Path) -> int:
+    """Grasps in one of the formats of `export` (docs/data.md) become episodes; exit code 1 if one is left out."""
+    from robot_finetune.data.episode_import import import_episodes
+
+    found = import_episodes(source, out)
+    for name, why in found.problems:
+        print(f"{name}: {why}; it is left out", file=sys.stderr)
+    print(f"{found.episodes} episodes imported to {out}, {found.successes} successes, {len(found.problems)} left out")
+    return FAILED if found.problems else DONE
 
 
 @command.command()

@@ -15,6 +15,22 @@ from robot_finetune.data.step_arrays import last, rewards, step_arrays, to_png
 from robot_finetune.types import ACTION_SIZE, Episode
 
 STEPS = "steps.parquet"
+GRASP = ("number", "variation", "mode", "end_reason", "success", "confidence")
+"""Columns that are the same in all lines of a grasp."""
+ARRAYS = {
+    "step": "steps",
+    "stamp": "stamps",
+    "pose": "poses",
+    "opening": "openings",
+    "joint_positions": "joint_positions",
+    "asked": "asked",
+    "commanded": "commanded",
+    "q": "q",
+    "policy_version": "policy_versions",
+    "side": "sides",
+    "intervention": "interventions",
+}
+"""Columns of numbers and names, and what `step_arrays` calls them."""
 
 
 @contextmanager
@@ -59,21 +75,7 @@ def parquet_writer(folder: Path) -> Iterator[Callable[[EpisodeRow, Episode], Non
 
 def _columns(row: EpisodeRow, episode: Episode) -> dict[str, list[Any]]:
     arrays = step_arrays(episode)
-    grasp = ("episode_id", "number", "variation", "mode", "end_reason", "success", "confidence")
-    columns: dict[str, list[Any]] = {name: [getattr(row, name)] * row.steps for name in grasp}
-    named = {
-        "step": "steps",
-        "stamp": "stamps",
-        "pose": "poses",
-        "opening": "openings",
-        "joint_positions": "joint_positions",
-        "asked": "asked",
-        "commanded": "commanded",
-        "q": "q",
-        "policy_version": "policy_versions",
-        "side": "sides",
-        "intervention": "interventions",
-    }
-    columns |= {name: arrays[given].tolist() for name, given in named.items()}
+    columns: dict[str, list[Any]] = {name: [getattr(row, name)] * row.steps for name in ("episode_id", *GRASP)}
+    columns |= {name: arrays[given].tolist() for name, given in ARRAYS.items()}
     columns["image"] = [to_png(np.asarray(image)) for image in arrays["images"]]
     return columns | {"reward": rewards(episode).tolist(), "done": last(episode).tolist()}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from robot_finetune.data.promotion_log import BEGUN, JUDGED, OFFERED, PROMOTE, ROLLBACK, Decision, Fact, VersionId
+from robot_finetune.files import one_line
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from robot_finetune.learning.promotion.autonomy import Autonomy, decide
 from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, Turn
@@ -119,9 +120,8 @@ class SwitchingPolicy:
         except CheckpointError:
             raise
         except Exception as error:  # a card or weights that are not what they should be make nearly anything fail
-            reason = " ".join(str(error).split())[:200]
             raise CheckpointError(
-                f"{folder}: cannot be used ({type(error).__name__}: {reason}); use another version"
+                f"{folder}: cannot be used ({type(error).__name__}: {one_line(error)}); use another version"
             ) from error
         return checkpoint
 

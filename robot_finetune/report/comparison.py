@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_finetune.config import ConfigError
+from robot_finetune.files import one_line
 from robot_finetune.report.plots import Curve, success_compared
 from robot_finetune.report.words import number
 from robot_finetune.session.metrics import COMPLETE
@@ -89,7 +90,7 @@ def read_sessions(folders: Sequence[Path]) -> tuple[list[Compared], list[str]]:
         try:
             record = read_record(folder.absolute())
         except (ConfigError, OSError) as error:
-            said.append(f"{' '.join(str(error).split())}; left out")
+            said.append(f"{one_line(error)}; left out")
             continue
         ended = record.metrics.ended
         if ended != COMPLETE:

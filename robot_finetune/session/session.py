@@ -12,6 +12,7 @@ from pathlib import Path
 
 from robot_finetune.data.disk import no_room
 from robot_finetune.data.promotion_log import GATED
+from robot_finetune.files import one_line
 from robot_finetune.graph.process_runner import NodeDied, ProcessRunner
 from robot_finetune.robot.discards import too_many
 from robot_finetune.robot.interfaces import RobotError
@@ -97,7 +98,7 @@ class Session:
         except Interrupted:
             ended = f"stopped by the operator ({self._phase})"
         except BaseException as error:
-            ended = " ".join(str(error).split()) or type(error).__name__
+            ended = one_line(error)
             raise
         finally:
             self._shut_down(ended)

@@ -10,13 +10,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
 
 from robot_finetune.config import ConfigError, share_path
-from robot_finetune.data.episode_log import CorruptEpisode, read_episode, write_episode
+from robot_finetune.data.episode_import import import_episodes
+from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError, read_episode, write_episode
+from robot_finetune.data.export import export
 from robot_finetune.data.folder_lock import FolderBusy, folder_lock
 from robot_finetune.data.label_log import LABELS_FILE, Label, Labels, add_label
 from robot_finetune.data.layout import CHECKPOINTS
@@ -51,7 +54,7 @@ from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 from robot_finetune.web.sessions import read_figures
 
-OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode)
+OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode, EpisodeLogError)
 """The package's own errors for files."""
 SMALL = NetworkConfig(image_size=16, channels=4, patch=4, search=4, gripper_patch=4, hidden=8)
 SUMMARY = {"before": {"episodes": 10, "successes": 2}, "versions": [{"version": 3}], "ended": "complete"}
@@ -132,6 +135,15 @@ def _json(folder: Path) -> None:
         raise ConfigError(str(error).splitlines()[0]) from error
 
 
+FORMS = {"npz": ("npz", "e.npz"), "outcomes.csv": ("npz", "outcomes.csv")}
+if find_spec("pyarrow"):
+    FORMS |= {
+        "steps.parquet": ("parquet", "steps.parquet"),
+        "LeRobot info": ("lerobot", "meta/info.json"),
+        "LeRobot episodes": ("lerobot", "meta/episodes/chunk-000/file-000.parquet"),
+        "LeRobot data": ("lerobot", "data/chunk-000/file-000.parquet"),
+    }
+"""Formats that episodes are imported from: how they are exported, and the file that is damaged."""
 CARD = f"{CHECKPOINTS}/v0003/model.yaml"
 
 
@@ -169,6 +181,21 @@ def _replayed(folder: Path) -> None:
         gate.turn(True)
     if damaged:
         raise ConfigError(damaged[0])
+
+
+def _exported(form: str) -> Callable[[Path], object]:
+    def make(folder: Path) -> None:
+        write_episode(folder / "log", episode())
+        export(folder / "log", folder, form)
+
+    return make
+
+
+def _imported(folder: Path) -> None:
+    """Whatever the bytes, what is left out is named."""
+    found = import_episodes(folder, folder / "imported")
+    if found.problems:
+        raise ConfigError(": ".join(found.problems[0]))
 
 
 def _labelled(folder: Path) -> None:
@@ -209,6 +236,7 @@ READERS: dict[str, Reader] = {
     "episode": Reader(
         "e.mcap", lambda folder: write_episode(folder, episode()), lambda folder: read_episode(folder / "e.mcap")
     ),
+    **{name: Reader(file, _exported(form), _imported) for name, (form, file) in FORMS.items()},
     "replay.bin": Reader("replay.bin", _packed, lambda folder: unpack(folder / "replay.bin")),
     **{
         file: Reader(f"replay/{file}", _replay, lambda folder: ReplayBuffer.open(folder / "replay"))

@@ -18,6 +18,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from robot_finetune.files import one_line
 from robot_finetune.robot.interfaces import RobotError
 
 SAY_EVERY = 10.0
@@ -43,7 +44,7 @@ class _Drops:
             return
         self._said[topic] = now
         known = isinstance(error, (ValueError, RobotError, OSError))
-        cause = " ".join(str(error).split())[:LONGEST] if known else traceback.format_exc()  # a defect of ours
+        cause = one_line(error, LONGEST) if known else traceback.format_exc()  # a defect of ours
         self._logger.warning(f"a message of {topic} is dropped ({self.counts[topic]} so far): {cause}")
 
 

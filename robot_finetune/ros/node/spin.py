@@ -21,6 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from robot_finetune.config import ConfigError
 from robot_finetune.exit_codes import DONE, FAILED, MISCONFIGURED
+from robot_finetune.files import one_line
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.node.signals import end_signals
 from robot_finetune.ros.node.sim_time import take_sound_times_only
@@ -117,6 +118,5 @@ def _call(node: Node | None, name: str) -> None:
 
 
 def _report(error: BaseException, code: int = 1) -> int:
-    line = " ".join(str(error).split()) or type(error).__name__
-    print(f"error: {line}", file=sys.stderr, flush=True)
+    print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
     return code
