@@ -33,6 +33,7 @@ EXTRA = {
     "starlette": "requirements-web.txt",
     "uvicorn": "requirements-web.txt",
     "pyarrow": "requirements-export.txt",
+    "rerun": "requirements-rerun.txt",
 }
 """Modules that only some commands need, imported where they are needed, and the files that list them."""
 ROS = (

@@ -100,9 +100,12 @@ def list_(folder: Path, selection: Selection, as_json: bool) -> None:
 @id_argument
 @click.option("--png", type=options.FILE, help="Also write a sheet of its images, with the actions drawn in.")
 @click.option("--mp4", type=options.FILE, help="Also write them as a video, two a second.")
+@click.option("--rerun", type=options.FILE, help="Also write a recording (.rrd) for Rerun's viewer.")
 @robot_option
 @options.json_line
-def show(folder: Path, episode_id: str, png: Path | None, mp4: Path | None, robot: str, as_json: bool) -> None:
+def show(
+    folder: Path, episode_id: str, png: Path | None, mp4: Path | None, rerun: Path | None, robot: str, as_json: bool
+) -> None:
     """All that is logged of one grasp."""
     from robot_finetune.data.episode_table import find_episode, labels_of
     from robot_finetune.data.step_arrays import to_png
@@ -111,7 +114,12 @@ def show(folder: Path, episode_id: str, png: Path | None, mp4: Path | None, robo
 
     row, episode = find_episode(folder, episode_id)
     labels = labels_of(folder, episode_id)
-    print("\n".join(grasp_lines(row, episode, labels)))
+    lines = grasp_lines(row, episode, labels)
+    print("\n".join(lines))
+    if rerun:
+        from robot_finetune.report.rerun_recording import rerun_recording
+
+        _write(rerun, rerun_recording(episode, _profile(folder, robot), lines))
     if png or mp4:
         tiles = grasp_pictures.grasp_tiles(episode, _profile(folder, robot))
         if png:

@@ -9,6 +9,8 @@ from robot_finetune.perception.camera_model import CameraModel
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
+JAW = 0.04
+"""From the tip to a finger of the open gripper [m]."""
 
 
 def pixel(point: np.ndarray) -> tuple[int, int]:
@@ -17,11 +19,18 @@ def pixel(point: np.ndarray) -> tuple[int, int]:
     return int(column), int(row)
 
 
+def jaw(pose: np.ndarray) -> np.ndarray:
+    """Where the fingers of the open gripper are: a line (2, 3) [m, base frame] for a tool's pose (4,)."""
+    along = JAW * np.array([np.sin(pose[3]), -np.cos(pose[3]), 0.0])  # the tool's y axis
+    return np.stack([pose[:3] - along, pose[:3] + along])
+
+
 def draw_edges(image: np.ndarray, camera: CameraModel, edges: np.ndarray, colour: Colour, width: int = 1) -> None:
     """Draw lines between pairs of points (n, 2, 3) [m, base frame] into an RGB image, less those behind the camera."""
+    kind = cv2.LINE_AA if width > 1 else cv2.LINE_8
     for start, end in camera.project(edges.reshape(-1, 3)).reshape(-1, 2, 2):
         if np.isfinite([start, end]).all():
-            cv2.line(image, pixel(start), pixel(end), colour, width)
+            cv2.line(image, pixel(start), pixel(end), colour, width, kind)
 
 
 def draw_points(image: np.ndarray, camera: CameraModel, points: np.ndarray, colours: np.ndarray, radius: int) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.perception.drawing import draw_edges, draw_points
+from robot_finetune.perception.drawing import draw_edges, draw_points, jaw
 from robot_finetune.robot.action_space import ActionSpace
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.robot.workspace import Workspace, box_edges
@@ -17,8 +17,6 @@ from robot_finetune.types import Action, Samples, Step
 
 EDGE = 512
 """Of the drawn image [px]."""
-JAW = 0.04
-"""From the tip to a finger of the open gripper [m]."""
 CHOSEN, WORKSPACE, BACKGROUND = (255, 255, 255), (255, 64, 64), (0, 0, 0)
 
 
@@ -41,13 +39,12 @@ class Marks:
         """The marks of a step and of the samples that it was chosen among, None if they are not known."""
         space, workspace, here = ActionSpace(profile.workspace), Workspace(profile), step.observation.pose
         target = space.target(here, step.commanded)
-        jaw = JAW * np.array([np.sin(target[3]), -np.cos(target[3]), 0.0])  # the tool's y axis
         found, colours = np.empty((0, 3)), np.empty((0, 3), np.uint8)
         if samples is not None:
             actions = map(Action, samples.actions)
             found = np.array([workspace.clip(here, space.target(here, action))[:3] for action in actions])
             colours = _colours(samples.values)
-        return Marks(here, target, np.array([target[:3] - jaw, target[:3] + jaw]), found, colours)
+        return Marks(here, target, jaw(target), found, colours)
 
 
 def draw_decision(step: Step, marks: Marks, profile: RobotProfile) -> np.ndarray:

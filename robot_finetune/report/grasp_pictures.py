@@ -11,13 +11,12 @@ import numpy as np
 
 from robot_finetune.config import ConfigError
 from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.perception.drawing import draw_edges, jaw
 from robot_finetune.robot.action_space import ActionSpace
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Episode, Step
 
 TILE, STRIP, GAP = 256, 36, 6  # px
-FINGERS = 0.04
-"""Half of the line that shows how the fingers stand [m]."""
 COMMANDED, HERE, CLOSING = (255, 210, 0), (0, 190, 255), (255, 60, 60)  # RGB
 SUCCESS, FAILURE, DISCARDED, INK = (31, 122, 92), (190, 60, 50), (150, 150, 150), (29, 39, 51)
 
@@ -31,12 +30,10 @@ def step_tile(step: Step, profile: RobotProfile) -> np.ndarray:
     camera = CameraModel.from_config(profile.camera).seen_by_policy(TILE)
     target = ActionSpace(profile.workspace).target(seen.pose, action)
     if action.closes or action.terminates:
-        _draw_tool(tile, camera, seen.pose, CLOSING)
+        draw_edges(tile, camera, jaw(seen.pose)[None], CLOSING, 2)
         return tile
-    _draw_tool(tile, camera, seen.pose, HERE)
-    _draw_tool(tile, camera, target, COMMANDED)
-    start, end = camera.project(np.stack([seen.pose[:3], target[:3]]))
-    _line(tile, start, end, COMMANDED)
+    draw_edges(tile, camera, jaw(seen.pose)[None], HERE, 2)
+    draw_edges(tile, camera, np.stack([jaw(target), [seen.pose[:3], target[:3]]]), COMMANDED, 2)
     return tile
 
 
@@ -44,7 +41,7 @@ def grasp_tiles(episode: Episode, profile: RobotProfile) -> list[np.ndarray]:
     """A tile with two lines of text for each step."""
     count = len(episode.steps)
     return [
-        _captioned(step_tile(step, profile), (f"{number} of {count}   v{step.policy_version}", _decision(step)), INK)
+        _captioned(step_tile(step, profile), (f"{number} of {count}   v{step.policy_version}", decision(step)), INK)
         for number, step in enumerate(episode.steps, 1)
     ]
 
@@ -89,7 +86,8 @@ def mp4(frames: Sequence[np.ndarray], rate: float) -> bytes:
         return path.read_bytes()
 
 
-def _decision(step: Step) -> str:
+def decision(step: Step) -> str:
+    """What a step did, in a few words."""
     action = step.commanded
     value = f"q {step.q:.2f}  " if np.isfinite(step.q) else ""
     if action.closes:
@@ -97,20 +95,6 @@ def _decision(step: Step) -> str:
     if action.terminates:
         return f"{value}terminate"
     return f"{value}yaw {np.degrees(action.yaw_change):+.0f} deg  dz {action.translation[2]:+.2f}"
-
-
-def _draw_tool(tile: np.ndarray, camera: CameraModel, pose: np.ndarray, color: tuple[int, int, int]) -> None:
-    yaw = pose[3]
-    along = FINGERS * np.array([np.sin(yaw), -np.cos(yaw), 0.0])  # the tool's y axis
-    one, other = camera.project(np.stack([pose[:3] - along, pose[:3] + along]))
-    _line(tile, one, other, color)
-
-
-def _line(tile: np.ndarray, start: np.ndarray, end: np.ndarray, color: tuple[int, int, int]) -> None:
-    points = np.stack([start, end])
-    if np.isfinite(points).all():
-        one, other = (tuple(map(int, point)) for point in np.clip(np.round(points), -10_000, 10_000))
-        cv2.line(tile, one, other, color, 2, cv2.LINE_AA)
 
 
 def _captioned(tile: np.ndarray, lines: tuple[str, str], color: tuple[int, int, int]) -> np.ndarray:

@@ -28,6 +28,7 @@ def grasp_data(row: EpisodeRow, episode: Episode, labels: Sequence[Label]) -> di
             "q": step.q,
             "policy_version": step.policy_version,
             "side": step.side,
+            "intervention": step.intervention,
             "decision_ms": times[index] if index < len(times) else None,
         }
         for index, step in enumerate(episode.steps)

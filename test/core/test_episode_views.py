@@ -89,6 +89,33 @@ def test_a_grasp_becomes_a_sheet_and_a_video(folder, capsys, tmp_path):
     assert cv2.imread(str(tmp_path / "b.png")).shape == (2 * (TILE + 36 + 6) + 6, 3 * (TILE + 6) + 6, 3)
 
 
+def test_a_grasp_becomes_a_recording_that_rerun_reads(tmp_path, capsys):
+    """Read back by Rerun's own reader: the images as they were, where the camera is, and what was commanded."""
+    chunk = pytest.importorskip("rerun.chunk", reason="rerun-sdk is not installed (requirements-rerun.txt)")
+    episode = random_episode(size=16)
+    write_episode(tmp_path, episode)
+    run(capsys, "show", tmp_path, episode.episode_id, "--rerun", tmp_path / "grasp.rrd")
+    parts = chunk.RrdReader(tmp_path / "grasp.rrd").stream().to_chunks()
+
+    def column(entity, ending):
+        """Values of a component over the steps."""
+        found = []
+        for batch in (part.to_record_batch() for part in parts if part.entity_path == f"/{entity}"):
+            for name in (name for name in batch.schema.names if name.endswith(ending)):
+                steps = batch["step"].to_pylist() if "step" in batch.schema.names else [0] * len(batch)
+                found += zip(steps, batch[name].to_pylist(), strict=True)
+        return [value[0] for _, value in sorted(found, key=lambda pair: pair[0]) if value]
+
+    blobs = [np.array(blob, np.uint8) for blob in column("base/camera/image", "blob")]
+    images = [cv2.imdecode(blob, cv2.IMREAD_COLOR)[..., ::-1] for blob in blobs]
+    np.testing.assert_array_equal(images, [step.observation.image for step in episode.steps])
+    poses = [step.observation.pose for step in episode.steps]
+    np.testing.assert_allclose(column("base/tool", "translation"), [pose[:3] for pose in poses], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(column("base/camera", "translation"), [load_robot().camera.position], rtol=1e-6)
+    np.testing.assert_allclose(column("curves/q", "scalars"), [step.q for step in episode.steps[1:]])
+    assert "opening_closed = 0.31" in column("grasp", "text")[0] and len(column("decision", "text")) == 4
+
+
 def test_the_arrow_ends_where_the_camera_sees_what_was_commanded():
     profile = load_robot()
     image = np.zeros((64, 64, 3), np.uint8)
