@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 APPLICATION = "robot_finetune"
 CAMERA, TOOL, TARGET, WORKSPACE = (f"base/{name}" for name in ("camera", "tool", "target", "workspace"))
+IMAGE_AT = 0.3
+"""Distance from the camera at which its image is shown [m]."""
 _WORKSPACE_COLOUR = (255, 64, 64)
 
 
@@ -51,7 +53,12 @@ def _log_camera(stream: RecordingStream, profile: RobotProfile, size: int) -> No
     import rerun as rr
 
     camera = CameraModel.from_config(profile.camera).seen_by_policy(size)
-    pinhole = rr.Pinhole(image_from_camera=camera.matrix, resolution=(size, size), camera_xyz=rr.ViewCoordinates.RDF)
+    pinhole = rr.Pinhole(
+        image_from_camera=camera.matrix,
+        resolution=(size, size),
+        camera_xyz=rr.ViewCoordinates.RDF,
+        image_plane_distance=IMAGE_AT,
+    )
     stream.log(CAMERA, rr.Transform3D(translation=camera.position, mat3x3=camera.rotation), pinhole, static=True)
 
 
@@ -67,7 +74,7 @@ def _log_step(stream: RecordingStream, step: Step, profile: RobotProfile) -> Non
     lines = [jaw(seen.pose), jaw(target), np.stack([seen.pose[:3], target[:3]])]
     stream.log(TARGET, rr.LineStrips3D(lines, colors=[HERE, colour, colour]))
     stream.log("decision", rr.TextLog(decision(step)))
-    for name, value in (("q", step.q), ("opening", seen.opening), ("version", step.policy_version)):
+    for name, value in (("q", step.q), ("opening", seen.opening)):
         if np.isfinite(value):
             stream.log(f"curves/{name}", rr.Scalars(value))
     for number, position in enumerate(step.joint_positions, 1):
