@@ -17,7 +17,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from robot_finetune.graph.bringup import end_of_graph, node_graph
 from robot_finetune.graph.node_spec import NodeSpec
 from robot_finetune.graph.options import launch_arguments, parse_options
-from robot_finetune.graph.recording import record_command, require_recorder
+from robot_finetune.graph.recording import record_command, replay_command, require_rosbag2
 from robot_finetune.ros.environment import executable, missing_environment
 from robot_finetune.ros.shared_memory import remove_orphans
 
@@ -30,8 +30,8 @@ def start(context: LaunchContext) -> list:
     specs = node_graph(options)
     for spec in specs:  # before anything starts: a launch that fails half-way leaves its processes to themselves
         executable(spec.executable, spec.package)
-    if options.record:
-        require_recorder()
+    if options.record or options.bag:
+        require_rosbag2()
     remove_orphans()
     missing = missing_environment(os.environ)
     actions = [SetEnvironmentVariable(name, value) for name, value in missing.items()]
@@ -39,6 +39,9 @@ def start(context: LaunchContext) -> list:
     if options.record:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         actions.append(ExecuteProcess(cmd=record_command(options, stamp), output="screen"))
+    if options.bag:
+        ended = Shutdown(reason="the recording has ended")
+        actions.append(ExecuteProcess(cmd=replay_command(options), output="screen", on_exit=[ended]))
     return actions
 
 

@@ -6,7 +6,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
 from robot_finetune.graph.options import launch_arguments, parse_options
-from robot_finetune.graph.recording import record_command, require_recorder
+from robot_finetune.graph.recording import record_command, require_rosbag2
 
 ARGUMENTS = ("robot", "out", "namespace", "use_sim_time")
 
@@ -14,7 +14,7 @@ ARGUMENTS = ("robot", "out", "namespace", "use_sim_time")
 def start(context: LaunchContext) -> list:
     """Record into a new folder of the session's output folder."""
     options = parse_options({name: context.launch_configurations[name] for name in ARGUMENTS})
-    require_recorder()
+    require_rosbag2()
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return [ExecuteProcess(cmd=record_command(options, stamp), output="screen")]
 

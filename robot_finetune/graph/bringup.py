@@ -15,6 +15,7 @@ from robot_finetune.data.version_card import read_card
 from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.graph.options import BringupOptions, simulated_clock
+from robot_finetune.graph.recording import replaying_nodes
 from robot_finetune.graph.robot_nodes import robot_nodes
 from robot_finetune.robot.profile import SIMULATED, RobotProfile, load_robot
 
@@ -66,6 +67,8 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
     }
     extra = (_parameter_file(options.params_file),) if options.params_file else ()
     left_out = {name for name, wanted in (("sim_cell", simulated), ("trainer", options.train)) if not wanted}
+    if options.bag:
+        left_out = set(PARAMETERS) - set(replaying_nodes(profile))
     specs: list[NodeSpec] = []
     for name, names in PARAMETERS.items():
         if name not in left_out:
@@ -86,7 +89,8 @@ def node_graph(options: BringupOptions) -> list[NodeSpec]:
     remappings = _remappings(profile, profile.full_image_topic)
     of_camera = remappings if profile.camera.source else _remappings(profile, profile.image_topic)
     clock = {"use_sim_time": True} if simulated_clock(options, profile) else {}
-    own_clock = (("/clock", f"/{options.namespace.strip('/')}/clock"),) if simulated and options.namespace else ()
+    clock_of_its_own = simulated and options.namespace and not options.bag
+    own_clock = (("/clock", f"/{options.namespace.strip('/')}/clock"),) if clock_of_its_own else ()
     own_frames = TREE if options.namespace else ()
     return [
         dataclasses.replace(

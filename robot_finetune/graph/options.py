@@ -53,6 +53,11 @@ class BringupOptions:
     real_time_factor: float = setting(1.0, "speed of the simulated cell; 0: as fast as it can", low=0.0, high=100.0)
     params_file: str = setting("", "ROS parameter file that is read after the package's own")
     record: bool = setting(False, "whether rosbag2 records the topics into the output folder")
+    bag: str = setting(
+        "",
+        "recording to judge and log again, instead of a robot: it feeds camera, grasp_detector and episode_logger, and "
+        "nothing else runs",
+    )
     rviz: bool = setting(False, "whether to show the cell in RViz")
     publish_robot_state: str = setting(
         "auto", "robot_state_publisher and the camera's frame; auto: where no driver brings them", choices=AUTO
@@ -95,6 +100,8 @@ def parse_options(values: Mapping[str, str]) -> BringupOptions:
 
 def simulated_clock(options: BringupOptions, profile: RobotProfile) -> bool:
     """Whether the graph's nodes take the time from /clock."""
+    if options.bag:
+        return True  # that of the recording
     return profile.name == SIMULATED if options.use_sim_time == "auto" else options.use_sim_time == "true"
 
 

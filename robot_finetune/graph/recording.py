@@ -1,4 +1,4 @@
-"""Recording the topics of a session with rosbag2."""
+"""Recording the topics of a session with rosbag2, and replaying them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ TOPICS = (
     "episode_lost",
     "model_update",
     "promotion",
+    "policy/joy",
     "trainer_status",
     "robot_description",
     "tf",
     "tf_static",
 )
 """Topics of every graph, in its namespace."""
+NODES_UP = 5.0
+"""Wall seconds that the nodes have to start before a recording is played."""
 GLOBAL = ("/diagnostics", "/parameter_events", "/rosout")
+
+
+REPLAYED = ("episode_phase", "policy_step")
+"""Of the robot's own nodes: what the policy said. Images and joint states are added, and all else is made anew."""
 
 
 def recorded_topics(profile: RobotProfile) -> list[str]:
@@ -46,20 +53,43 @@ def record_command(options: BringupOptions, stamp: str) -> list[str]:
     """The rosbag2 command that records the graph's topics into <out>/bags/<stamp>. Raises ConfigError."""
     profile = load_robot(options.robot)
     bag = Path(options.out).expanduser().absolute() / BAGS / stamp
-    prefix = f"/{options.namespace.strip('/')}/" if options.namespace else "/"
-    topics = [topic if topic.startswith("/") else prefix + topic for topic in recorded_topics(profile)]
     command = ["ros2", "bag", "record", "--storage", "mcap", "--output", str(bag), "--include-hidden-topics"]
     if simulated_clock(options, profile):
         command.append("--use-sim-time")
-    return [*command, "--topics", *topics, *GLOBAL]
+    return [*command, "--topics", *_absolute(recorded_topics(profile), options.namespace), *GLOBAL]
 
 
-def require_recorder() -> None:
-    """Raises ConfigError where `record_command` cannot run."""
+def replayed_topics(profile: RobotProfile) -> list[str]:
+    """What a recording feeds to the nodes that judge and log; relative to the namespace."""
+    return [profile.full_image_topic, profile.camera_info_topic, profile.joint_states_topic, *REPLAYED]
+
+
+def replaying_nodes(profile: RobotProfile) -> tuple[str, ...]:
+    """The nodes that a recording feeds. What the node camera itself had made of a driver's images is in the recording:
+    then it does not run."""
+    return (*(() if profile.camera.published else ("camera",)), "grasp_detector", "episode_logger")
+
+
+def replay_command(options: BringupOptions) -> list[str]:
+    """The rosbag2 command that plays options.bag with its time as /clock, once the nodes are up. Raises ConfigError."""
+    bag = Path(options.bag).expanduser().absolute()
+    if not bag.exists():
+        raise ConfigError(f"bag = {options.bag}: no such recording; a session's are in its folder {BAGS}")
+    topics = _absolute(replayed_topics(load_robot(options.robot)), options.namespace)
+    return ["ros2", "bag", "play", str(bag), "--clock", "100", "--delay", str(NODES_UP), "--topics", *topics]
+
+
+def _absolute(topics: list[str], namespace: str) -> list[str]:
+    prefix = f"/{namespace.strip('/')}/" if namespace else "/"
+    return [topic if topic.startswith("/") else prefix + topic for topic in topics]
+
+
+def require_rosbag2() -> None:
+    """Raises ConfigError where `record_command` and `replay_command` cannot run."""
     if shutil.which("ros2") is None:
-        raise ConfigError("recording needs the command ros2: source ROS 2, or leave record:=true out")
+        raise ConfigError("recordings need the command ros2: source ROS 2, or leave record:=true or bag:= out")
     try:
         package_share("rosbag2_storage_mcap")
     except ConfigError:
-        cure = "apt install ros-$ROS_DISTRO-rosbag2 ros-$ROS_DISTRO-rosbag2-storage-mcap, or leave record:=true out"
-        raise ConfigError(f"recording needs rosbag2 with its mcap storage: {cure}") from None
+        cure = "apt install ros-$ROS_DISTRO-rosbag2 ros-$ROS_DISTRO-rosbag2-storage-mcap, or leave them out"
+        raise ConfigError(f"recordings need rosbag2 with its mcap storage: {cure}") from None

@@ -197,7 +197,7 @@ class PolicyNode(ManagedNode):
             return
         episode_id = self._judge.episode_id = new_episode_id()
         self._policy.accept_updates = parameters.accept_updates
-        self._summaries.expect(episode_id)
+        self._summaries.expect(self._previous, episode_id)
         self._reset_scene()
         mode = self._policy.chosen_mode(parameters.mode)
         self._publisher.begin(episode_id, parameters.variation, mode)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +25,6 @@ from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.ros.node.waiting import Check, no_check, wait_for
 from robot_finetune.types import GraspOutcome, Step
 
-EXPECTED = 4
-"""Episodes, the last ones, whose messages are kept for a waiter; those of others are not heard."""
 SHARED = tuple(set(EpisodePhase.get_fields_and_field_types()) & set(PolicyStatus.get_fields_and_field_types()))
 """Fields that a phase and the status have in common."""
 
@@ -49,7 +46,7 @@ class MessagesByEpisode:
         self._node, self._sender = node, sender
         self._condition = threading.Condition()
         self._convert = convert
-        self._messages: OrderedDict[str, Any] = OrderedDict()  # None until one has come
+        self._messages: dict[str, Any] = {}  # None until one has come
         self.topic = listen(node, kind, topic, self._store, EPISODE).topic_name
         listen(node, EpisodeLost, "episode_lost", self._store_loss, EPISODE)
 
@@ -58,12 +55,10 @@ class MessagesByEpisode:
         if not self._node.count_publishers(self.topic):
             raise RobotError(f"nobody publishes {self.topic}: is {self._sender} running?")
 
-    def expect(self, episode_id: str) -> None:
-        """Hear what is told about this episode from now on."""
+    def expect(self, *episode_ids: str) -> None:
+        """Hear what is told about these episodes from now on, and about no others; what was told of them is kept."""
         with self._condition:
-            self._messages.setdefault(episode_id, None)
-            while len(self._messages) > EXPECTED:
-                self._messages.popitem(last=False)
+            self._messages = {episode_id: self._messages.get(episode_id) for episode_id in episode_ids}
 
     def wait(self, episode_id: str, timeout: float, check: Check = no_check) -> Any | None:
         """What was told of an episode, or None if nothing is within `timeout` wall seconds. Raises EpisodeDiscarded
@@ -85,7 +80,7 @@ class MessagesByEpisode:
 
     def _keep(self, episode_id: str, message: Any) -> None:
         with self._condition:
-            if self._messages.get(episode_id) is None:
+            if self._messages.get(episode_id, message) is None:
                 self._messages[episode_id] = message
             self._condition.notify_all()
 

@@ -57,6 +57,7 @@ class ProcessExited:
 class ExecuteProcess:
     cmd: list[str]
     output: str
+    on_exit: list[Any] = field(default_factory=list)
 
 
 @dataclass

@@ -130,11 +130,25 @@ def test_recording_an_arm_takes_its_own_topics_and_actions(launch_file, tmp_path
     assert "/servo_node/pose_target_cmds" in process.cmd
 
 
+def test_a_recording_is_judged_and_logged_anew_and_nothing_moves(launch_file, tmp_path, recorder):
+    _, actions = launch_file("finetune.launch.py", bag=str(tmp_path), namespace="left", out=str(tmp_path / "again"))
+    nodes = of_kind(actions, "LifecycleNode")
+    assert [node.name for node in nodes] == ["camera", "grasp_detector", "episode_logger"]
+    assert all(node.parameters[-1]["use_sim_time"].value is True for node in nodes)
+    assert not any("/clock" in words for node in nodes for words in node.remappings)
+    (player,) = of_kind(actions, "ExecuteProcess")
+    assert player.cmd[:5] == ["ros2", "bag", "play", str(tmp_path), "--clock"]
+    wanted = ["image_raw", "camera_info", "joint_states", "episode_phase", "policy_step"]
+    assert player.cmd[player.cmd.index("--topics") + 1 :] == [f"/left/{topic}" for topic in wanted]
+    with pytest.raises(ConfigError, match="no such recording"):
+        launch_file("finetune.launch.py", bag=str(tmp_path / "nothing"))
+
+
 @pytest.mark.parametrize("name", ["record.launch.py", "finetune.launch.py"])
 def test_recording_without_rosbag2_starts_nothing(launch_file, tmp_path, recorder, monkeypatch, name):
     monkeypatch.setenv("AMENT_PREFIX_PATH", "")
     values = {"record": "true"} if name == "finetune.launch.py" else {}
-    with pytest.raises(ConfigError, match="recording needs rosbag2 with its mcap storage: apt install"):
+    with pytest.raises(ConfigError, match="recordings need rosbag2 with its mcap storage: apt install"):
         launch_file(name, out=str(tmp_path), **values)
 
 

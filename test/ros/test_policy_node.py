@@ -114,6 +114,20 @@ def test_an_operator_pauses_stops_and_starts(cell, ros):
     ros.wait_until(lambda: len(re.findall(r"grasp \d+: .*, version 0, .* s\n", policy.output)) >= 2, "a line a grasp")
 
 
+def test_discarded_grasps_do_not_make_it_wait_for_what_it_was_told_before(slow_cell, ros):
+    """The summary of the last good grasp is looked at after the next good one, however many are discarded between."""
+    slow_cell.logger()
+    slow_cell.policy()
+    ros.wait_until(lambda: slow_cell.summaries, "a grasp")
+    for number in range(4):
+        ros.wait_until(lambda: slow_cell.phase == "approach", "an approach")
+        ros.call(Trigger, "policy/stop")
+        ros.wait_until(lambda: len(slow_cell.discarded()) > number, "a discarded grasp")  # noqa: B023
+        ros.call(Trigger, "policy/start")
+    known = len(slow_cell.summaries)
+    ros.wait_until(lambda: len(slow_cell.summaries) > known + 1, "two more grasps")
+
+
 def test_without_a_logger_it_does_not_grasp_and_goes_on_when_there_is_one(cell, ros):
     policy = cell.policy(summary_timeout=1.0)
     ros.wait_until(lambda: "is episode_logger running" in cell.status.message, "what it waits for")
