@@ -59,7 +59,8 @@ def _changes_of_mind(record: SessionRecord) -> str:
     decisions = [entry for entry in record.promotion if isinstance(entry, Decision)]
     told = [made for made in decisions if made.decision in (ADAPTING, WORKING)]
     lines = [f"after {made.grasp} grasps it {PHRASES[made.decision]}: {made.reason}" for made in told]
-    return "; ".join(lines).capitalize() or "Success was as usual: there was nothing to learn"
+    said = "; ".join(lines)
+    return said[:1].upper() + said[1:] or "Success was as usual: there was nothing to learn"
 
 
 def discards(record: SessionRecord) -> str:
