@@ -26,6 +26,7 @@ def command(
 ) -> None:  # fmt: skip
     """Continual learning: one variation after the other in a single lineage."""
     from robot_finetune.config import policy_folder
+    from robot_finetune.data.layout import LINEAGE
     from robot_finetune.experiments.lineage import ORDER, lineage
     from robot_finetune.experiments.retention import draw_retention, retention
 
@@ -33,11 +34,13 @@ def command(
     folder = str(policy_folder(policy))
     result = lineage(folder, order, grasps, out, seed, recipe(config), episodes, robot, processes, device)
     for step in result["steps"]:
-        kept = ", ".join(f"{name} {one['success_rate']:.0%}" for name, one in step["earlier"].items())
+        again = ", ".join(f"{name} {one['success_rate']:.0%}" for name, one in step["earlier"].items())
         change = f"{step['before']['success_rate']:.0%} -> {step['after']['success_rate']:.0%}"
-        print(f"{step['variation']:>22}: {change}; afterwards {kept}")
-    (out / "lineage.json").write_text(to_json(result, indent=1))
-    draw_retention(*retention([result["steps"]]), out / "retention.png")
+        print(f"{step['variation']:>22}: {change}; afterwards {again}")
+    tasks, matrix = retention([result["steps"]])
+    kept = {"retention": {"tasks": tasks, "matrix": matrix.tolist()}}
+    (out / LINEAGE).write_text(to_json(result | kept, indent=1))
+    draw_retention(tasks, matrix, out / "retention.png")
     print(f"what is kept after each step: {out / 'retention.png'}")
     if as_json:
         print(to_json(result))

@@ -23,8 +23,9 @@ from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError
 from robot_finetune.data.label_log import VERDICTS
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.web.guard import Guard
+from robot_finetune.web.lineages import retentions
 from robot_finetune.web.live_state import LiveState, buttons
-from robot_finetune.web.sessions import find_sessions, is_session, line_of
+from robot_finetune.web.sessions import SessionLine, find_sessions, is_session, line_of
 from robot_finetune.web.source import Source
 
 STATIC = Path(__file__).parent / "static"
@@ -44,6 +45,13 @@ class Sources:
     def single(self) -> str:
         """The name of the session that the folder itself is, "" where it holds sessions."""
         return self.folder.name if is_session(self.folder) else ""
+
+    def lines(self) -> list[SessionLine]:
+        """The figures of each session; none in a folder that holds lineages alone."""
+        try:
+            return [line_of(path) for path in find_sessions(self.folder).values()]
+        except ConfigError:
+            return []
 
     def get(self, request: Request) -> Source:
         """The session in a request's path. Raises HTTPException."""
@@ -66,7 +74,8 @@ class Sources:
 def create_app(folder: Path, token: str = "", port: int = 0, ending: Callable[[], bool] = bool) -> Starlette:
     """The application for a session's folder, or one of sessions. token, port: see Guard. ending: whether the server is
     about to end. Raises ConfigError where no session is."""
-    find_sessions(folder)
+    if not retentions(folder):
+        find_sessions(folder)
     sources = Sources(folder)
 
     async def home(_: Request) -> Response:
@@ -74,8 +83,12 @@ def create_app(folder: Path, token: str = "", port: int = 0, ending: Callable[[]
         return RedirectResponse(f"session/{quote(name, safe='')}/", 303) if name else FileResponse(STATIC / "list.html")
 
     async def listed(_: Request) -> Response:
-        lines = await run_in_threadpool(lambda: [line_of(path) for path in find_sessions(sources.folder).values()])
+        lines = await run_in_threadpool(sources.lines)
         return JSONResponse([dataclasses.asdict(line) for line in lines])
+
+    async def kept(_: Request) -> Response:
+        found = await run_in_threadpool(retentions, sources.folder)
+        return JSONResponse([dataclasses.asdict(one) for one in found])
 
     async def page(request: Request) -> Response:
         sources.get(request)
@@ -99,12 +112,18 @@ def create_app(folder: Path, token: str = "", port: int = 0, ending: Callable[[]
             raise HTTPException(404, str(error)) from error
         return Response(data, media_type="image/png")
 
+    async def judged(request: Request) -> Response:
+        place = request.path_params["place"]
+        data = await run_in_threadpool(sources.get(request).judged_jpeg, request.path_params["episode"], place)
+        return Response(data, media_type="image/jpeg") if data else Response("no image", 404)
+
     async def do(request: Request) -> Response:
         source, action = sources.get(request), request.path_params["action"]
         if action not in ACTIONS:
             raise HTTPException(404, "no such button")
         try:
-            return JSONResponse({"said": await run_in_threadpool(source.do, action)})
+            value = request.query_params.get("value", "")
+            return JSONResponse({"said": await run_in_threadpool(source.do, action, value)})
         except RobotError as error:
             return JSONResponse({"said": str(error)}, 409)
 
@@ -127,11 +146,13 @@ def create_app(folder: Path, token: str = "", port: int = 0, ending: Callable[[]
     routes = [
         Route("/", home),
         Route("/sessions.json", listed),
+        Route("/retention.json", kept),
         Mount("/static", StaticFiles(directory=STATIC)),
         Route("/session/{name}/", page),
         Route("/session/{name}/events", events),
         Route("/session/{name}/image.jpg", image),
         Route("/session/{name}/grasps/{episode}/{place}.png", picture),
+        Route("/session/{name}/grasps/{episode}/{place}.jpg", judged),
         Route("/session/{name}/do/{action}", do, methods=["POST"]),
         Route("/session/{name}/grasps/{episode}/label/{verdict}", label, methods=["POST"]),
     ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,16 +16,20 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
+from robot_finetune.config import shown
+from robot_finetune.msg import EpisodePhase, PolicyStep
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.checked import plain_text
 from robot_finetune.ros.constants import GATE_STATE, MODE, PHASE, Constants
 from robot_finetune.ros.images import image_to_rgb
 from robot_finetune.ros.node.guarded import listen
-from robot_finetune.ros.node.qos import COMMAND, SENSOR
+from robot_finetune.ros.node.qos import COMMAND, EPISODE, SENSOR, STEP
 from robot_finetune.ros.node.spin import InvalidHandle, RCLError
+from robot_finetune.ros.node.stamps import to_seconds
 from robot_finetune.session.monitor import Monitor
-from robot_finetune.types import AUTO, EVALUATE, EXPLORE
-from robot_finetune.web.live_state import SERVICES, LiveState, NodeHealth, buttons
+from robot_finetune.types import AUTO, EVALUATE, EXPLORE, MOST_STEPS
+from robot_finetune.web.judged_images import JudgedImages
+from robot_finetune.web.live_state import SERVICES, VARIATION, LiveState, NodeHealth, buttons
 
 NODE = "dashboard"
 OVERLAY = "policy/overlay"
@@ -44,8 +51,8 @@ LEVELS = {
 class LiveGraph:
     """Follows the graph in a ROS domain, and asks it for what an operator wants. To be closed."""
 
-    def __init__(self, domain_id: int, image_topic: str) -> None:
-        """image_topic: of the camera."""
+    def __init__(self, domain_id: int, image_topic: str, variations: Sequence[str] = ()) -> None:
+        """image_topic: of the camera. variations: that the cell may be switched to."""
         self._monitor = Monitor(domain_id, lambda: None, NODE)
         self._nodes: dict[str, tuple[float, NodeHealth]] = {}
         self._images: dict[str, tuple[float, bytes]] = {}
@@ -55,6 +62,10 @@ class LiveGraph:
         listen(node, DiagnosticArray, "/diagnostics", self._on_health, COMMAND)
         for topic in (OVERLAY, image_topic):  # raw: only what somebody looks at is taken apart
             listen(node, Image, topic, partial(self._on_image, topic), SENSOR, raw=True)
+        listen(node, EpisodePhase, "episode_phase", self._on_phase, EPISODE)
+        listen(node, PolicyStep, "policy_step", self._on_step, STEP)
+        self._judged, self.variations = JudgedImages(), list(variations)
+        self._deciding, self._q = "", dict[int, float | None]()
         self._camera = image_topic
         self._modes = {mode: partial(self._set_mode, mode) for mode in (EXPLORE, EVALUATE, AUTO)}
 
@@ -74,27 +85,25 @@ class LiveGraph:
         with self._lock:  # its services are looked for: nothing for a graph that is just being left
             return LiveState(ENDED) if self._closed else self._state()
 
-    def do(self, name: str) -> str:
+    def do(self, name: str, value: str = "") -> str:
         """What the button `name` does; returns what the node answers. Raises RobotError where it refuses."""
         try:
             if name in self._modes:
                 return self._modes[name]()
+            if name == VARIATION:
+                return self._switch(value)
             return self._monitor.trigger(buttons(LiveState())[name].service, timeout=5.0)
         except (RCLError, InvalidHandle) as error:
             raise RobotError(ENDED) from error
 
     def jpeg(self) -> bytes | None:
         """The newest image; None if there is none that can be shown."""
-        topic = self._shown()
-        if topic not in self._images:
-            return None
-        try:
-            rgb = image_to_rgb(deserialize_message(self._images[topic][1], Image))
-        except Exception:  # damaged bytes: the deserialiser raises nearly anything
-            return None
-        if rgb.shape[1] > WIDEST:
-            rgb = cv2.resize(rgb, (WIDEST, rgb.shape[0] * WIDEST // rgb.shape[1]), interpolation=cv2.INTER_AREA)
-        return bytes(cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1])
+        _, data = self._images.get(self._shown(), (0.0, None))
+        return _jpeg(data, WIDEST)
+
+    def judged_jpeg(self, episode_id: str, place: str) -> bytes | None:
+        """The image of a grasp that its judgement looked at, `place` one of PLACES; None if it is not here."""
+        return _jpeg(self._judged.get(episode_id, place), WIDEST // 2)
 
     def _state(self) -> LiveState:
         monitor, now = self._monitor, time.monotonic()
@@ -112,12 +121,20 @@ class LiveGraph:
             nodes=tuple(nodes),
             image=self._count,
             overlay=self._shown() == OVERLAY,
+            q=tuple(self._q.values()),
+            judged=self._judged.known(),
             offered=frozenset(service for service in SERVICES if monitor.offers(service)),
         )
 
     def _set_mode(self, mode: str) -> str:
         self._monitor.set_policy(mode=mode)
         return f"{mode} from the next grasp on"
+
+    def _switch(self, variation: str) -> str:
+        if variation not in self.variations:
+            raise RobotError(f"no variation {shown(variation)}: there are {', '.join(self.variations)}")
+        self._monitor.set_policy(variation=variation)
+        return f"{variation} from the next grasp on"
 
     def _shown(self) -> str:
         at, _ = self._images.get(OVERLAY, (0.0, b""))
@@ -173,8 +190,41 @@ class LiveGraph:
 
     def _on_image(self, topic: str, data: bytes) -> None:
         self._images[topic] = time.monotonic(), data
+        if topic == self._camera:
+            self._judged.frame(_stamp(data), data)
         if topic == self._shown():
             self._count += 1
+
+    def _on_phase(self, message: EpisodePhase) -> None:
+        name = plain_text(message.episode_id, "episode_id")
+        self._judged.phase(name, PHASE.name(message.phase), to_seconds(message.image_stamp))
+
+    def _on_step(self, message: PolicyStep) -> None:
+        if message.step >= MOST_STEPS:
+            raise ValueError(f"step {message.step}: allowed are 0 to {MOST_STEPS - 1}")
+        if message.episode_id != self._deciding:
+            self._deciding, self._q = message.episode_id, {}
+        value = float(message.q)
+        self._q = {**self._q, message.step: value if math.isfinite(value) else None}
+
+
+def _stamp(data: bytes) -> float:
+    """The stamp [s] at the head of a serialised message (CDR), which need not be taken apart for it."""
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return float(seconds + nanoseconds * 1e-9)
+
+
+def _jpeg(data: bytes | None, widest: int) -> bytes | None:
+    """A serialised image as a JPEG file at most so wide [px]; None for none, and for damaged bytes."""
+    try:
+        rgb = image_to_rgb(deserialize_message(data, Image)) if data else None
+    except Exception:  # the deserialiser raises nearly anything
+        return None
+    if rgb is None:
+        return None
+    if rgb.shape[1] > widest:
+        rgb = cv2.resize(rgb, (widest, rgb.shape[0] * widest // rgb.shape[1]), interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1])
 
 
 def _name(constants: Constants, number: int) -> str:

@@ -10,7 +10,9 @@ from robot_finetune.robot.run_control import EMERGENCY, ERROR, IDLE, PAUSED, RUN
 from robot_finetune.types import AUTO, EVALUATE, EXPLORE
 
 SET_MODE = "policy/set_parameters"
-"""The service behind explore, evaluate and auto."""
+"""The service behind explore, evaluate, auto and the variation."""
+VARIATION = "variation"
+"""The button that takes a value: the name of a variation."""
 SILENT = 5.0
 """Wall seconds after which a node that reports every second counts as silent."""
 
@@ -30,7 +32,8 @@ class NodeHealth:
 class LiveState:
     """why: why there is no graph, "" if there is one. age: wall seconds since anything was heard. policy, trainer,
     trial: what the nodes told last, {} if nothing yet. image: number of the newest one, 0 without; overlay: whether the
-    decision is drawn into it. offered: services that are there."""
+    decision is drawn into it. q: of the newest grasp's decisions, None without a network. judged: grasps whose three
+    images are here. offered: services that are there."""
 
     why: str = ""
     age: float = 0.0
@@ -40,6 +43,8 @@ class LiveState:
     nodes: tuple[NodeHealth, ...] = ()
     image: int = 0
     overlay: bool = False
+    q: tuple[float | None, ...] = ()
+    judged: tuple[str, ...] = ()
     offered: frozenset[str] = frozenset()
 
     @property
@@ -111,6 +116,7 @@ _BUTTONS: dict[str, tuple[str, Callable[[LiveState], str]]] = {
     EXPLORE: (SET_MODE, _mode(EXPLORE)),
     EVALUATE: (SET_MODE, _mode(EVALUATE)),
     AUTO: (SET_MODE, _always),
+    VARIATION: (SET_MODE, _always),
 }
 SERVICES = tuple(dict.fromkeys(service for service, _ in _BUTTONS.values()))
 """All services that the buttons call."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_finetune.config import ConfigError
+from robot_finetune.config import ConfigError, share_path
 from robot_finetune.data.episode_log import episode_path, read_episode
 from robot_finetune.data.episode_table import relabel
 from robot_finetune.data.folder_lock import owner_of
@@ -73,6 +73,7 @@ class Source:
         graph = self._graph
         live = graph.state() if graph is not None else LiveState(self._why)
         shown = {**dataclasses.asdict(live), "offered": sorted(live.offered), "emergency": live.emergency}
+        shown["variations"] = graph.variations if graph is not None else []
         shown["buttons"] = {name: button.reason for name, button in buttons(live).items()}
         losses = thinned(graph.losses) if graph is not None else []
         parts = {"live": to_json(shown), "losses": to_json(losses), "snapshot": self._snapshot}
@@ -82,14 +83,15 @@ class Source:
         """Look at the folder, and for a graph, now."""
         self._looker.submit(self._look).result()
 
-    def do(self, name: str) -> str:
-        """What a button does; returns what the node answers. Raises RobotError where it refuses or there is none."""
+    def do(self, name: str, value: str = "") -> str:
+        """What a button does, with the value of one that takes one; returns what the node answers. Raises RobotError
+        where it refuses or there is none."""
         if self._graph is None:  # nobody has looked at the page yet; else an emergency stop waits for nobody
             self.look()
         graph = self._graph
         if graph is None:
             raise RobotError(self._why)
-        return str(graph.do(name))
+        return str(graph.do(name, value))
 
     def relabel(self, episode_id: str, verdict: str) -> None:
         """Say what a grasp really was. Raises EpisodeLogError."""
@@ -100,6 +102,11 @@ class Source:
         """The newest image of the running graph, None without one."""
         graph = self._graph
         return None if graph is None else graph.jpeg()
+
+    def judged_jpeg(self, episode_id: str, place: str) -> bytes | None:
+        """An image by which a grasp was judged while the page was open, None if it is not here."""
+        graph = self._graph
+        return None if graph is None else graph.judged_jpeg(episode_id, place)
 
     def picture(self, episode_id: str, last: bool) -> bytes:
         """What the policy saw first, or last, in a grasp, as PNG. Raises EpisodeLogError, CorruptEpisode."""
@@ -161,7 +168,13 @@ def connected(folder: Path, place: Place) -> Any:
     os.environ.update(graph_environment(profile.name == SIMULATED, place.domain_id))
     from robot_finetune.web.live import LiveGraph
 
-    return LiveGraph(place.domain_id, profile.full_image_topic)
+    return LiveGraph(place.domain_id, profile.full_image_topic, variations(folder))
+
+
+def variations(folder: Path) -> list[str]:
+    """What the cell of a session may be switched to: those of the package, and its own. Raises ConfigError."""
+    known = {path.stem for path in share_path("config", "variations").glob("*.yaml")}
+    return sorted({*known, read_head(folder).options.variation})
 
 
 def _state_of(path: Path) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from robot_finetune.report.style import AFTER, BAND, BEFORE
 from robot_finetune.robot.run_control import EMERGENCY
 from robot_finetune.session.record import SessionReader, read_record
 from robot_finetune.web.app import STATIC
+from robot_finetune.web.judged_images import PLACES, JudgedImages
 from robot_finetune.web.live_state import SERVICES, LiveState, buttons
 from robot_finetune.web.sessions import find_sessions, line_of
 from robot_finetune.web.snapshot import POINTS, curve_of, snapshot_of
@@ -191,6 +192,23 @@ def test_the_last_grasp_is_relabelled(page, folder):
     assert page.press(f"{HERE}/grasps/e0909/label/maybe").status == 404
     answer = page.press(f"{HERE}/grasps/none/label/success")
     assert answer.status == 409 and "no episode none" in answer.text
+
+
+def test_images_come_together_with_the_phases_that_refer_to_them():
+    images = JudgedImages()
+    images.frame(1.0, b"before")
+    images.phase("a", "before", 1.0)
+    images.phase("a", "approach", 0.0)
+    images.phase("a", "after_lift", 2.0)
+    images.phase("a", "after_drop", 3.0)
+    assert images.known() == () and images.get("a", "after_lift") is None
+    images.frame(2.0001, b"lift")
+    images.frame(3.0, b"drop")
+    assert images.known() == ("a",) and [images.get("a", place) for place in PLACES] == [b"before", b"lift", b"drop"]
+    for number in range(100):
+        images.phase(f"other {number}", "before", 9.0)
+        images.frame(10.0 + number, b"x" * 10)
+    assert images.get("a", "before") is None, "the newest grasps alone are kept"
 
 
 def test_no_other_site_presses_a_button(page, folder):

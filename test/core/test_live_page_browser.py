@@ -1,8 +1,11 @@
 """The live page in a real browser: in light and dark, on a desk and on a phone."""
 
+import json
 import os
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 from live_page import served
 from session_folder import BASE, write_grasp, write_promotion, write_session
@@ -10,6 +13,7 @@ from session_folder import BASE, write_grasp, write_promotion, write_session
 from robot_finetune.data.folder_lock import folder_lock
 from robot_finetune.session.place import write_place
 from robot_finetune.web import source
+from robot_finetune.web.judged_images import PLACES
 from robot_finetune.web.live_state import SERVICES, LiveState, NodeHealth
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)")
@@ -28,6 +32,7 @@ ALL = {
     "explore",
     "evaluate",
     "auto",
+    "variation",
 }
 
 
@@ -35,20 +40,29 @@ class Graph:
     """What the page is given of a running graph."""
 
     losses = ((1, 0.6), (100, 0.3))
+    variations = ("base", "harsh_lighting", "moved")
 
     def __init__(self):
         self.pressed = []
+        image = cv2.imencode(".jpg", np.full((30, 40, 3), 200, np.uint8))[1].tobytes()
+        self.shown = {("e0909", place): image for place in PLACES}
         self.policy = {"state": "running", "mode": "explore", "message": "", "version": 4, "episode": 7, "steps": 2}
         self.policy |= {"phase": "approach", "decision_ms": 12.5, "discarded": 0, "variation": "moved"}
 
     def state(self):
         node = NodeHealth("policy", "warn", "<b>late</b>", {"state": "running"}, 0.5)
-        return LiveState(policy=dict(self.policy), nodes=(node,), offered=frozenset(SERVICES))
+        seen = {"q": (0.3, None, 0.9), "judged": ("e0909",)}
+        return LiveState(policy=dict(self.policy), nodes=(node,), offered=frozenset(SERVICES), **seen)
 
-    def do(self, name):
-        self.pressed.append(name)
+    def do(self, name, value=""):
+        self.pressed.append(f"{name} {value}".strip())
+        if name == "variation":
+            return f"{value} from the next grasp on"
         self.policy["state"] = "stopped"
         return "the arm holds"
+
+    def judged_jpeg(self, episode_id, place):
+        return self.shown.get((episode_id, place))
 
     def jpeg(self):
         return None
@@ -129,6 +143,17 @@ def test_buttons_of_a_running_graph(look, folder, monkeypatch):
         assert off(page) == {"start", "reset_emergency_stop", "promote", "explore"}
         assert "no version is on trial" in page.locator("#reasons").inner_text()
         assert "▲ warn policy: <b>late</b>" in page.locator("#nodes summary").inner_text()
+        page.wait_for_selector("#grasps .triple img:nth-child(3)")
+        sizes = page.evaluate(
+            "[...document.querySelectorAll('.triple img')].map((one) => one.complete && one.naturalWidth)"
+        )
+        assert page.locator(".triple").count() == 1 and sizes == [40, 40, 40], "the three images that were judged"
+        assert page.locator("#q polyline").count() == 2, "Q in pieces where a person acted"
+        assert page.locator("#variations").input_value() == "moved"
+        page.locator("#variations").select_option("harsh_lighting")
+        page.locator("#variation").click()
+        page.wait_for_function("document.getElementById('said').textContent.includes('from the next grasp on')")
+        assert graph.pressed.pop() == "variation harsh_lighting"
         page.locator("#emergency_stop").click()
         page.wait_for_selector("#start:enabled")
         assert graph.pressed == ["emergency_stop"]
@@ -136,6 +161,23 @@ def test_buttons_of_a_running_graph(look, folder, monkeypatch):
         page.once("dialog", lambda dialog: dialog.dismiss())
         page.locator("#rollback").click()
         assert graph.pressed == ["emergency_stop"], "it is asked first"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_lineages_keep_is_a_heat_map(look, tmp_path, scheme):
+    kept = {"tasks": ["base", "light", "bottles"], "matrix": [[0.9, 0.75, 0.5], [0.85, 0.7, 0.8]]}
+    for name, data in (("one", {"retention": kept}), ("two", {"steps": []})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lineage.json").write_text(json.dumps(data))
+    with served(tmp_path) as server:
+        page = look(server, "/", color_scheme=scheme)
+        page.wait_for_selector("#matrices table")
+        assert page.locator(".heat td").all_inner_texts() == ["90", "75", "50", "85", "70", "80"]
+        assert "two cannot be read" in page.locator("#matrices").inner_text()
+        colours = page.evaluate(
+            "[...document.querySelectorAll('.heat td')].map((one) => getComputedStyle(one).backgroundColor)"
+        )
+        assert len(set(colours)) == 6, "each success has its colour"
 
 
 def test_a_judgement_is_overruled_and_a_dead_server_is_told(look, folder):

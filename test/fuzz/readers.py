@@ -22,7 +22,7 @@ from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError, rea
 from robot_finetune.data.export import export
 from robot_finetune.data.folder_lock import FolderBusy, folder_lock
 from robot_finetune.data.label_log import LABELS_FILE, Label, Labels, add_label
-from robot_finetune.data.layout import CHECKPOINTS
+from robot_finetune.data.layout import CHECKPOINTS, LINEAGE
 from robot_finetune.data.promotion_log import (
     BEGUN,
     JUDGED,
@@ -52,12 +52,14 @@ from robot_finetune.session.place import PLACE_FILE, read_place, write_place
 from robot_finetune.session.summary import SUMMARY_FILE
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
+from robot_finetune.web.lineages import read_retention
 from robot_finetune.web.sessions import read_figures
 
 OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode, EpisodeLogError)
 """The package's own errors for files."""
 SMALL = NetworkConfig(image_size=16, channels=4, patch=4, search=4, gripper_patch=4, hidden=8)
 SUMMARY = {"before": {"episodes": 10, "successes": 2}, "versions": [{"version": 3}], "ended": "complete"}
+KEPT = {"retention": {"tasks": ["base", "light"], "matrix": [[0.5, None]]}, "steps": []}
 SIZE = 8
 """Edge of the images in the episodes here."""
 
@@ -226,6 +228,7 @@ READERS: dict[str, Reader] = {
     "metrics.json": Reader(METRICS_FILE, lambda folder: write_metrics(folder, _metrics()), read_metrics),
     "graph.json": Reader(PLACE_FILE, lambda folder: write_place(folder, 7), read_place),
     "summary.json": Reader(SUMMARY_FILE, lambda folder: write_json(folder / SUMMARY_FILE, SUMMARY), read_figures),
+    "lineage.json": Reader(LINEAGE, lambda folder: write_json(folder / LINEAGE, KEPT), read_retention),
     "JSON": Reader("data.json", lambda folder: (folder / "data.json").write_text('{"a": [1, 2.5, null]}'), _json),
     "lock": Reader("session.lock", _owned, _own),
     "checkpoint card": Reader(CARD, _checkpoint, lambda folder: read_card((folder / CARD).parent)),

@@ -13,16 +13,19 @@ from small_session import SessionProcess, small_session
 from std_srvs.srv import Trigger
 
 from robot_finetune.files import to_json
-from robot_finetune.msg import PolicyStatus
+from robot_finetune.msg import EpisodePhase, PolicyStatus
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.ros.constants import PHASE
+from robot_finetune.web.judged_images import PLACES
 from robot_finetune.web.live import LiveGraph
 
-HEARD = ("policy_status", "trainer_status", "promotion", "diagnostics", "image_raw", "policy/overlay")
+HEARD = ("policy_status", "trainer_status", "promotion", "diagnostics", "image_raw", "policy_step", "episode_phase")
+HEARD += ("policy/overlay",)
 
 
 @pytest.fixture
 def graph(domain_id):
-    graph = LiveGraph(domain_id, "image_raw")
+    graph = LiveGraph(domain_id, "image_raw", ["base", "harsh_lighting"])
     yield graph
     graph.close()
 
@@ -40,13 +43,23 @@ def test_it_hears_the_graph_and_asks_for_what_is_pressed(graph, ros, worker):
             publishers[topic].publish(TOPICS[topic].sound("e1"))
         return graph.state()
 
-    ros.wait_until(lambda: heard(*HEARD[:5]).image and "policy/pause" in graph.state().offered, "an image")
+    ros.wait_until(lambda: heard(*HEARD[:7]).image and "policy/pause" in graph.state().offered, "an image")
     ros.wait_until(lambda: graph.state().nodes and graph.state().trial and graph.state().trainer, "the other topics")
     state = graph.state()
     assert (state.state, state.overlay, state.trial["candidate"]) == ("running", False, 1)
     assert [(node.name, node.level, node.values) for node in state.nodes] == [("policy", "ok", {"state": "running"})]
     assert graph.jpeg()[:2] == b"\xff\xd8" and graph.losses == [(3, 0.5)]
     ros.wait_until(lambda: heard("policy/overlay").overlay, "the image with the decision")
+    assert graph.state().q, "Q of the decisions"
+    image = TOPICS["image_raw"].sound("e1")
+    for place in PLACES:
+        phase = EpisodePhase(episode_id="e7", phase=PHASE.number(place), image_stamp=image.header.stamp)
+        publishers["episode_phase"].publish(phase)
+    ros.wait_until(lambda: publishers["image_raw"].publish(image) or "e7" in graph.state().judged, "the judged images")
+    assert {graph.judged_jpeg("e7", place)[:2] for place in PLACES} == {b"\xff\xd8"}
+    assert graph.judged_jpeg("e7", "approach") is graph.judged_jpeg("e8", "before") is None
+    with pytest.raises(RobotError, match="no variation 'elsewhere': there are base, harsh_lighting"):
+        worker(graph.do, "variation", "elsewhere")
     assert worker(graph.do, "pause") == "paused by the operator"
     with pytest.raises(RobotError, match="policy/rollback"):
         worker(graph.do, "rollback")
@@ -80,7 +93,13 @@ def test_a_session_goes_on_without_its_page(tmp_path, ros):
         said = page.press("/session/out/do/pause")
         assert said.status == 200 and "paused" in said.text
         ros.wait_until(lambda: live()["policy"]["state"] == "paused", "the pause on the page")
+        assert page.press("/session/out/do/variation?value=harsh_lighting").status == 200
+        assert page.press("/session/out/do/variation?value=/etc/passwd").status == 409
         assert page.press("/session/out/do/start").status == 200
+        ros.wait_until(lambda: live()["policy"]["variation"] == "harsh_lighting", "the variation on the page")
+        ros.wait_until(lambda: live()["judged"] and live()["q"], "a judged grasp and Q on the page")
+        judged = page(f"/session/out/grasps/{live()['judged'][0]}/after_drop.jpg")
+        assert judged.status == 200 and judged.body[:2] == b"\xff\xd8"
         (pid,) = [
             int(pid)
             for pid in Path(f"/proc/{session.popen.pid}/task/{session.popen.pid}/children").read_text().split()

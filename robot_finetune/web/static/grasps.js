@@ -3,7 +3,9 @@ import { byId, make } from "/static/elements.js";
 import { ask } from "/static/requests.js";
 
 const VERDICTS = ["success", "failure", "discard"];
+const JUDGED = ["before", "after_lift", "after_drop"];
 const figures = new Map();
+let judged = new Set();
 
 function figureOf(grasp, say) {
   const path = `grasps/${encodeURIComponent(grasp.episode_id)}`;
@@ -28,12 +30,26 @@ function describe(figure, grasp) {
   for (const button of figure.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.verdict === now));
 }
 
+// The images that the judgement looked at: only of grasps that were made while the page was open.
+function addJudged(episode, figure) {
+  if (!judged.has(episode) || figure.querySelector(".triple")) return;
+  const path = `grasps/${encodeURIComponent(episode)}`;
+  const images = JUDGED.map((place) => make("img", { src: `${path}/${place}.jpg`, alt: `${place.replace("_", " ")} of ${episode}` }));
+  figure.querySelector(".pair").after(make("div", { class: "triple" }, ...images));
+}
+
+export function showJudged(episodes) {
+  judged = new Set(episodes);
+  for (const [episode, figure] of figures) addJudged(episode, figure);
+}
+
 export function showGrasps(grasps, say) {
   const wanted = new Set(grasps.map((grasp) => grasp.episode_id));
   for (const name of figures.keys()) if (!wanted.has(name)) figures.delete(name);
   for (const grasp of grasps) {
     if (!figures.has(grasp.episode_id)) figures.set(grasp.episode_id, figureOf(grasp, say));
     describe(figures.get(grasp.episode_id), grasp);
+    addJudged(grasp.episode_id, figures.get(grasp.episode_id));
   }
   byId("grasps").replaceChildren(...grasps.map((grasp) => figures.get(grasp.episode_id)));
   if (!grasps.length) byId("grasps").append(make("p", { class: "note" }, "none yet"));

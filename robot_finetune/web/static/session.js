@@ -1,6 +1,6 @@
 // The page of one session: what the server tells is shown, what is pressed is asked for.
 import { lineChart, successChart } from "/static/charts.js";
-import { showGrasps } from "/static/grasps.js";
+import { showGrasps, showJudged } from "/static/grasps.js";
 import { banner, byId, fill, make, pairs, table, text } from "/static/elements.js";
 import { ask } from "/static/requests.js";
 
@@ -70,6 +70,7 @@ function showLive(live) {
   byId("state").className = `pill ${policy.state ?? ""}`;
   text("doing", live.why ? "" : policy.message || doing(policy));
   showButtons(live);
+  showVariations(live.variations, policy.variation);
   pairs("policy", !policy.state ? [] : [
     ["version", policy.version], ["mode", policy.mode || "–"], ["variation", policy.variation || "–"],
     ["grasp", `${policy.episode}, ${word(policy.phase)}, ${policy.steps} steps`], ["last decision", `${number(policy.decision_ms, 1)} ms`],
@@ -83,7 +84,9 @@ function showLive(live) {
   text("on_trial", trialLine(trial));
   if (trial.candidate) byId("trial").hidden = false;
   showImage(live);
+  showQ(live.q);
   showNodes(live);
+  showJudged(live.judged);
 }
 
 function doing(policy) {
@@ -120,6 +123,20 @@ function showImage(live) {
   if (!live.image || live.image === loading || (loading && !image.complete)) return;
   loading = live.image;
   image.src = `image.jpg?${live.image}`;
+}
+
+function showQ(values) {
+  byId("q").hidden = !values.some((value) => value !== null);
+  if (byId("q").hidden) return;
+  lineChart(byId("q"), values.map((_, i) => i + 1), values, { label: "Q along the grasp, over its decisions", y: [0, 1], show: (value) => value.toFixed(1) });
+}
+
+function showVariations(names, now) {
+  const choice = byId("variations");
+  if (choice.dataset.names === names.join()) return;
+  choice.dataset.names = names.join();
+  choice.replaceChildren(...names.map((name) => make("option", { value: name }, word(name))));
+  if (names.includes(now)) choice.value = now;
 }
 
 function showNodes(live) {
@@ -161,7 +178,8 @@ for (const button of document.querySelectorAll(".buttons button, .emergency")) {
   button.addEventListener("click", async () => {
     if (button.dataset.ask && !confirm(button.dataset.ask)) return;
     say(`${word(button.id)} …`);
-    say(`${word(button.id)}: ${await ask(`do/${button.id}`)}`);
+    const value = button.id === "variation" ? `?value=${encodeURIComponent(byId("variations").value)}` : "";
+    say(`${word(button.id)}: ${await ask(`do/${button.id}${value}`)}`);
   });
 }
 
