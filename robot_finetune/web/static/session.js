@@ -133,10 +133,12 @@ function showQ(values) {
 
 function showVariations(names, now) {
   const choice = byId("variations");
-  if (choice.dataset.names === names.join()) return;
-  choice.dataset.names = names.join();
-  choice.replaceChildren(...names.map((name) => make("option", { value: name }, word(name))));
-  if (names.includes(now)) choice.value = now;
+  if (choice.dataset.names !== names.join()) {
+    choice.dataset.names = names.join();
+    choice.replaceChildren(...names.map((name) => make("option", { value: name }, word(name))));
+  }
+  if (choice.dataset.now === now || !names.includes(now)) return; // else what somebody is about to choose would jump
+  choice.dataset.now = choice.value = now;
 }
 
 function showNodes(live) {
