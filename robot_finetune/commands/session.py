@@ -24,6 +24,7 @@ Examples:
   robot-finetune session --variation checkerboard_backing --grasps 200
   robot-finetune session --robot my_arm.yaml --variation my_light.yaml --out sessions/light
   robot-finetune session --resume sessions/light --grasps 400
+  robot-finetune session --policy sessions/light/checkpoints/v0004 --grasps 0 --before 300    (measures it)
   robot-finetune session --web"""
 )
 @options.of_settings(SessionOptions)

@@ -43,6 +43,8 @@ def verdict(record: SessionRecord) -> str:
         return f"To learn from them: robot-finetune pretrain --episodes {record.folder} --out runs/policy.{stopped}"
     if record.head.options.mode == AUTO:
         return f"{_changes_of_mind(record)}.{stopped}"
+    if not record.head.options.grasps and before.episodes:
+        return f"95 % interval {_interval(before.ci95)}; nothing was learned.{stopped}"
     if not (before.episodes and after.episodes):
         return f"Before and after are not both measured.{stopped}"
     if after.above(before):

@@ -38,6 +38,7 @@ def session_graph(folder: Path, options: SessionOptions, phases: Phases, runs: i
         mode=EVALUATE,
         seed=seed,
         train=not options.scripted
+        and options.grasps > 0
         and (len(phases.towards(options.mode)) < options.grasps or (options.measures and not phases.after)),
         start_grasping=False,
         accept_updates=False,

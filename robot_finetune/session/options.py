@@ -28,7 +28,12 @@ class SessionOptions:
         "explore: measure, learn, measure again; auto: work, and learn whenever success falls",
         choices=(EXPLORE, AUTO),
     )
-    grasps: int = setting(200, "grasps to learn from; with mode auto all grasps", low=1, high=100_000)
+    grasps: int = setting(
+        200,
+        "grasps to learn from, with mode auto all grasps; 0: the policy is measured and that is all",
+        low=0,
+        high=100_000,
+    )
     before: int = setting(100, "grasps that measure the first policy", low=0, high=10_000)
     after: int = setting(100, "grasps that measure the policy that is promoted at the end", low=0, high=10_000)
     seed: int = setting(0, "seed of scenes, exploration and training", low=0, high=SEED_LIMIT)
@@ -53,6 +58,15 @@ class SessionOptions:
     )
     tensorboard: bool = setting(True, "write curves for TensorBoard into the folder `tensorboard`")
     params_file: str = setting("", "ROS parameter file that is read after the package's own")
+
+    def __post_init__(self) -> None:
+        if not self.grasps and self.learning_mode != EXPLORE:
+            raise ConfigError(f"grasps = 0: mode {self.learning_mode} measures nothing; allowed is at least 1")
+
+    @property
+    def measured_after(self) -> int:
+        """Grasps that measure the policy at the end: none where nothing is learned."""
+        return self.after if self.grasps else 0
 
     @property
     def scripted(self) -> bool:

@@ -188,7 +188,7 @@ class Session:
         """Grasp until enough were made by one version; the first may still be made by the version before."""
         self._phase = "after"
         for _ in range(3):
-            left = self._options.after - len(self.phases.after)
+            left = self._options.measured_after - len(self.phases.after)
             if left > 0:
                 self._grasp(left, mode=EVALUATE, accept_updates=True)
 
@@ -312,9 +312,9 @@ class Session:
 
     def _view(self) -> View:
         options, phases, monitor = self._options, self.phases, self._monitor
-        parts = {"before": (phases.before, options.before), "after": (phases.after, options.after)}
+        parts = {"before": (phases.before, options.before), "after": (phases.after, options.measured_after)}
         shown, target = parts.get(self._phase, (self._made, options.grasps))
-        left = max(0, options.grasps - len(self._made)) + max(0, options.after - len(phases.after))
+        left = max(0, options.grasps - len(self._made)) + max(0, options.measured_after - len(phases.after))
         left += 0 if phases.learning else max(0, options.before - len(phases.before))
         pace, trainer, policy = self._metrics.grasps_per_minute, monitor.trainer, monitor.policy
         return View(

@@ -117,7 +117,7 @@ def snapshot_of(record: SessionRecord, running: str = "") -> Snapshot:
     parts = {
         "before": (phases.before, options.before),
         "finetune": (phases.learning, options.grasps),
-        "after": (phases.after, options.after),
+        "after": (phases.after, options.measured_after),
     }
     return Snapshot(
         record.folder.name,

@@ -10,7 +10,7 @@ from robot_finetune.graph.process_runner import node_command
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.graph import expected_topics, session_graph
-from robot_finetune.session.options import SessionOptions
+from robot_finetune.session.options import SessionOptions, merge_options
 from robot_finetune.session.record import Grasp, sort_into_phases
 from robot_finetune.session.start import new_head
 from robot_finetune.types import AUTO, EVALUATE, EXPLORE, SCRIPTED
@@ -126,3 +126,12 @@ def test_a_session_in_mode_auto_counts_all_grasps_and_measures_none_apart(tmp_pa
         return "trainer" in [spec.name for spec in session_graph(tmp_path, options, made, runs=1)]
 
     assert trains(0) and trains(4) and not trains(5)
+
+
+def test_a_session_of_no_grasps_measures_and_trains_nothing(tmp_path):
+    options = SessionOptions(grasps=0, before=5)
+    assert "trainer" not in [spec.name for spec in session_graph(tmp_path, options, NOTHING, 0)]
+    assert options.measured_after == 0 and SessionOptions().measured_after == 100
+    for given in ({"policy": "scripted"}, {"mode": "auto"}):
+        with pytest.raises(ConfigError, match="session: grasps = 0: mode .* measures nothing"):
+            merge_options({"grasps": 0, **given})

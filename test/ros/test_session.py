@@ -105,6 +105,19 @@ def test_the_trainers_newest_version_is_tried_before_the_grasps_are_used_up(sess
     assert "Versions on trial" in (process.out / "report.html").read_text()
 
 
+def test_a_policy_is_measured_alone_and_learns_when_there_are_grasps(session, tmp_path):
+    process = session(*small_session(tmp_path, before=2, grasps=0, after=2))
+    assert process.wait() == 0, process.printed
+    summary = json.loads((process.out / "summary.json").read_text())
+    counts = (summary["before"]["episodes"], summary["grasps"], summary["after"]["episodes"])
+    assert counts == (2, 0, 0) and "nothing was learned" in (process.out / "report.html").read_text()
+    assert "trainer" not in process.printed
+    process = session("--resume", process.out, "--grasps", 2)
+    assert process.wait() == 0, process.printed
+    summary = json.loads((process.out / "summary.json").read_text())
+    assert (summary["before"]["episodes"], summary["grasps"], summary["after"]["episodes"]) == (2, 2, 2)
+
+
 def test_ctrl_c_ends_with_a_report_and_resume_goes_on(session, ros, summaries):
     process = session()
     wait_for(ros, process, lambda: len(learning(summaries)) >= 2, "the first grasps to learn from")
