@@ -85,6 +85,11 @@ class Labels:
         self._newest = newest
         return changed
 
+    def say(self, label: Label) -> bool:
+        """Whether the newest label of the grasp is this one, whenever it was given."""
+        known = self._newest.get(label.episode_id)
+        return known is not None and replace(known, when=label.when) == label
+
     @property
     def discarded(self) -> set[str]:
         """Ids of the grasps that count for nothing."""

@@ -16,6 +16,7 @@ TOPICS = (
     "policy_step",
     "policy_status",
     "grasp_outcome",
+    "grasp_verdict",
     "episode_summary",
     "episode_lost",
     "model_update",

@@ -1,7 +1,8 @@
 """Node `episode_logger`: one MCAP file for each judged grasp; tells of it only when it is safely on disk.
 
 Steps and outcomes are kept by their publishers (transient local): a logger that was restarted gets what it missed,
-writes what is not on disk yet and repeats the summaries of the rest, by the same episode_id.
+writes what is not on disk yet and repeats the summaries of the rest, by the same episode_id. What an outside source of
+truth says of a grasp becomes a label beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import queue
 import shutil
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,18 +19,19 @@ from pathlib import Path
 from robot_finetune.config import setting
 from robot_finetune.data.episode_counter import EpisodeCounter
 from robot_finetune.data.episode_log import SUFFIX, EpisodeLogError, episode_path, remove_leftovers, write_episode
+from robot_finetune.data.label_log import Label, Labels, add_label
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.open_episodes import OpenEpisode, OpenEpisodes
-from robot_finetune.msg import EpisodeLost, EpisodePhase, EpisodeSummary, GraspOutcome, PolicyStep
+from robot_finetune.msg import EpisodeLost, EpisodePhase, EpisodeSummary, GraspOutcome, GraspVerdict, PolicyStep
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.checked import finite, plain_text
-from robot_finetune.ros.constants import MODE, PHASE
+from robot_finetune.ros.constants import MODE, PHASE, VERDICT
 from robot_finetune.ros.conversions import check_context, message_to_outcome, message_to_step
 from robot_finetune.ros.node.diagnostics import Health, Level
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
-from robot_finetune.ros.node.qos import EPISODE, STEP
+from robot_finetune.ros.node.qos import COMMAND, EPISODE, STEP
 from robot_finetune.ros.node.spin import until_shutdown
 from robot_finetune.types import Episode, Step
 from robot_finetune.types import GraspOutcome as Outcome
@@ -95,7 +98,9 @@ class EpisodeLoggerNode(ManagedNode):
         self._total = len(list(self._folder.glob(f"*{SUFFIX}")))
         self._counter = EpisodeCounter(self._folder)
         self._open: OpenEpisodes[_Heard, _Judged] = OpenEpisodes()
-        self._ready: queue.Queue[_Open | None] = queue.Queue()
+        self._ready: queue.Queue[_Open | Label | None] = queue.Queue()
+        self._labels = Labels(self._folder)
+        self._early: OrderedDict[str, Label] = OrderedDict()  # of grasps that are not on disk yet
         self._lost = 0
         self._closing = threading.Event()
         self._error = ""
@@ -104,6 +109,7 @@ class EpisodeLoggerNode(ManagedNode):
         listen(self, EpisodePhase, "episode_phase", self._on_phase, EPISODE)
         listen(self, PolicyStep, "policy_step", self._on_step, STEP)
         listen(self, GraspOutcome, "grasp_outcome", self._on_outcome, EPISODE)
+        listen(self, GraspVerdict, "grasp_verdict", self._on_verdict, COMMAND)
         self.start_thread(self._write, self._end_writing)
         self.get_logger().info(f"{self._total} episodes in {self._folder}")
 
@@ -140,6 +146,15 @@ class EpisodeLoggerNode(ManagedNode):
         self._open.add_outcome(message.episode_id, judged, message.steps)
         self._hand_over_while_active()
 
+    def _on_verdict(self, message: GraspVerdict) -> None:
+        episode_path(self._folder, message.episode_id)
+        source, why = plain_text(message.source, "source", 200), plain_text(message.reason, "reason", 1000)
+        if not source:
+            raise ValueError("a verdict without a source: who says so?")
+        if self._ready.qsize() > 2 * WAITING:
+            raise ValueError("too much waits for the disk")
+        self._ready.put(Label(message.episode_id, VERDICT.name(message.verdict), source, why=why))
+
     def _hand_over_while_active(self) -> None:
         if self.active:
             self._hand_over()
@@ -156,6 +171,9 @@ class EpisodeLoggerNode(ManagedNode):
 
     def _write(self) -> None:
         while (ready := self._ready.get()) is not None:
+            if isinstance(ready, Label):
+                self._label(ready)
+                continue
             assert ready.outcome is not None
             if not ready.complete:
                 self._give_up(ready.episode_id, ready.refused)
@@ -167,6 +185,25 @@ class EpisodeLoggerNode(ManagedNode):
                 continue
             if path is not None:
                 self._publish(ready.outcome.message, path, episode.interventions)
+                if label := self._early.pop(ready.episode_id, None):
+                    self._label(label)
+
+    def _label(self, label: Label) -> None:
+        """Write what an outside source says of a grasp, when that is on disk."""
+        if not episode_path(self._folder, label.episode_id).is_file():
+            self._early[label.episode_id] = label
+            while len(self._early) > WAITING:
+                self._early.popitem(last=False)
+            return
+        try:
+            self._labels.poll()
+            if not self._labels.say(label):
+                add_label(self._folder, label)
+        except OSError as error:
+            self._error = (
+                f"the verdict of {label.who} on episode {label.episode_id} is not written: {error}; say it again"
+            )
+            self.get_logger().error(self._error)
 
     def _give_up(self, episode_id: str, why: str) -> None:
         self._lost += 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from robot_finetune.data.label_log import VERDICTS
 from robot_finetune.learning.promotion.gate import STEADY, TRIAL, WATCH
-from robot_finetune.msg import EpisodePhase, PolicyStatus, PolicyStep, Promotion, TrainerStatus
+from robot_finetune.msg import EpisodePhase, GraspVerdict, PolicyStatus, PolicyStep, Promotion, TrainerStatus
 from robot_finetune.robot.episode_runner import Phase
 from robot_finetune.robot.run_control import ERROR, IDLE, PAUSED, RUNNING, STOPPED
 from robot_finetune.ros.checked import shown
@@ -41,4 +42,5 @@ SIDE = Constants(PolicyStep, "side", SIDES)
 GATE_STATE = Constants(Promotion, "state", (STEADY, TRIAL, WATCH))
 PHASE = Constants(EpisodePhase, "phase", [phase.value for phase in Phase])
 STATE = Constants(PolicyStatus, "state", (IDLE, RUNNING, PAUSED, STOPPED, ERROR))
+VERDICT = Constants(GraspVerdict, "verdict", VERDICTS)
 TRAINER_STATE = Constants(TrainerStatus, "state", (INACTIVE, WAITING, TRAINING, ERROR))

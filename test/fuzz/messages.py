@@ -29,6 +29,7 @@ from robot_finetune.msg import (
     EpisodePhase,
     EpisodeSummary,
     GraspOutcome,
+    GraspVerdict,
     ModelUpdate,
     PolicyStatus,
     PolicyStep,
@@ -211,6 +212,9 @@ TOPICS = {
     "policy_status": Topic(PolicyStatus, LATCHED, _status),
     "episode_phase": Topic(EpisodePhase, EPISODE, _phase),
     "grasp_outcome": Topic(GraspOutcome, EPISODE, _outcome),
+    "grasp_verdict": Topic(
+        GraspVerdict, COMMAND, lambda name: GraspVerdict(episode_id=name, verdict=1, source="scale")
+    ),
     "episode_summary": Topic(EpisodeSummary, EPISODE, _summary),
     "episode_lost": Topic(EpisodeLost, EPISODE, lambda name: EpisodeLost(episode_id=name, reason="x; y")),
     "model_update": Topic(ModelUpdate, LATCHED, lambda _: ModelUpdate(version=1, path="/x/v0001", sha256="ab" * 32)),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from robot_finetune.data.episode_log import read_episode
-from robot_finetune.msg import EpisodeSummary, GraspOutcome, PolicyStep
+from robot_finetune.data.episode_store import EpisodeStore
+from robot_finetune.data.label_log import is_discarded, read_labels
+from robot_finetune.msg import EpisodeSummary, GraspOutcome, GraspVerdict, PolicyStep
 from robot_finetune.ros.conversions import outcome_to_message, step_to_message
-from robot_finetune.ros.node.qos import EPISODE, STEP
+from robot_finetune.ros.node.qos import COMMAND, EPISODE, STEP
 from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.types import Action, Observation, Step
 from robot_finetune.types import GraspOutcome as Outcome
@@ -53,6 +55,31 @@ def summaries(ros):
 
 def ids(summaries):
     return {summary.episode_id for summary in summaries}
+
+
+def test_what_an_outside_source_says_overrules_the_judgement(spawn_node, ros, grasps, summaries, tmp_path):
+    """Also of a grasp that is not on disk yet; what nobody says, or what is none, is dropped."""
+    logger = spawn_node("episode_logger", {"out": str(tmp_path)})
+    verdicts = ros.publisher(GraspVerdict, "grasp_verdict", COMMAND)
+    verdicts.publish(GraspVerdict(episode_id="e0002", verdict=GraspVerdict.FAILURE, source="scale", reason="0 g"))
+    for bad in ({"verdict": 9, "source": "x"}, {"verdict": 1}, {"verdict": 1, "source": "a\nb"}):
+        verdicts.publish(GraspVerdict(episode_id="e0003", **bad))
+    verdicts.publish(GraspVerdict(episode_id="../e0003", verdict=1, source="x"))
+    ros.wait_until(lambda: logger.output.count("is dropped") >= 1, "what is dropped")
+    grasps.publish(2)
+    grasps.publish(3)
+    ros.wait_until(lambda: len(ids(summaries)) == 2, "the summaries")
+    for _ in range(2):  # what is said twice is written once
+        verdicts.publish(GraspVerdict(episode_id="e0003", verdict=GraspVerdict.DISCARD, source="ada"))
+
+    def found():
+        return {episode.episode_id: episode for episode in EpisodeStore(tmp_path / "episodes").new()}
+
+    ros.wait_until(lambda: is_discarded(found()["e0003"]), "the labels")
+    assert found()["e0002"].reward == 0.0 and found()["e0002"].meta["judged"] is True
+    (label, other), damaged = read_labels(tmp_path / "episodes")
+    assert (label.who, label.why, other.verdict, damaged) == ("scale", "0 g", "discard", [])
+    assert logger.stop() == 0
 
 
 def test_a_summary_tells_of_an_episode_that_is_on_disk(spawn_node, ros, grasps, summaries, tmp_path):

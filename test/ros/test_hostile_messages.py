@@ -157,6 +157,7 @@ def test_a_whole_graph_goes_on_grasping_under_fire(cell, ros):
     logger, policy = cell.logger(), cell.policy()
     ros.wait_until(lambda: cell.summaries, "an episode")
     topics = ("observation", "policy_step", "grasp_outcome", "episode_summary", "episode_lost", "model_update")
+    topics += ("grasp_verdict",)
     bombard(ros, (*topics, "policy/joy"), 200)
     joy = TOPICS["policy/joy"]
     ros.publisher(joy.kind, "policy/joy", joy.qos).publish(joy.sound(""))  # whoever held the button lets go
