@@ -67,12 +67,20 @@ def test_a_node_that_misses_a_package_says_so_in_one_line(tmp_path, node, module
     says_its_line(node, module, tmp_path)
 
 
+def hears_ctrl_c(pid):
+    """Whether a process has a handler for SIGINT."""
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[1]
+    return bool(int(caught, 16) >> (signal.SIGINT - 1) & 1)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("given", [signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "background"])
 def test_ctrl_c_while_packages_are_read_ends_a_node_without_a_traceback(given, seconds):
     take = lambda: signal.signal(signal.SIGINT, given)  # noqa: E731 - what a terminal, or a shell's `&`, gives
     command = [sys.executable, str(executable("policy")), "--ros-args", "-p", "bring_up:=false"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=take)
+    while not hears_ctrl_c(process.pid):  # Python itself starts: in the background it is deaf until then
+        time.sleep(0.01)
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=60)

@@ -98,8 +98,8 @@ def test_no_number_of_a_profile_is_not_finite(tmp_path, key, value):
 
 @given(plain)
 def test_json_that_is_written_is_json(data):
-    again = parse_json(to_json(data))
-    assert to_json(again) == to_json(data) and "NaN" not in to_json(data).replace('"', " ").split()
+    again = parse_json(to_json(data))  # which refuses NaN and Infinity
+    assert to_json(again) == to_json(data)
 
 
 DEEP = NESTING + 2
