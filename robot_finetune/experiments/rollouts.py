@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from robot_finetune.config import setting
+from robot_finetune.experiments.pool import worker_pool
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import AUTO, choose
 from robot_finetune.learning.networks.interface import NetworkConfig
@@ -54,7 +54,7 @@ class Workers:
     """Processes that roll out; a context manager. One is enough to go on learning meanwhile."""
 
     def __init__(self, processes: int) -> None:
-        self._pool = multiprocessing.get_context("spawn").Pool(processes)
+        self._pool = worker_pool(processes)
 
     def start(self, config: RolloutConfig, seeds: Sequence[int]) -> Iterator[Episode]:
         """Begin at once; the episodes (see `rollouts`) come in the order of their seeds, as they are ready."""

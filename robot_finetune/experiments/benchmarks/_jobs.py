@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -13,6 +12,7 @@ import click
 
 from robot_finetune.config import ConfigError
 from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.experiments.pool import worker_pool
 from robot_finetune.files import to_json
 
 
@@ -74,7 +74,7 @@ def write_text(path: Path, text: str) -> None:
 def work_off(work: Callable[[J], J], jobs: Sequence[J], processes: int, jobs_a_process: int | None = None) -> None:
     """Do all jobs, and say how far it is. jobs_a_process: after which a process is replaced; None: never."""
     start = time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=jobs_a_process) as pool:
+    with worker_pool(processes, jobs_a_process) as pool:
         done: Iterator[J] = pool.imap_unordered(work, jobs)
         for number, job in enumerate(done, 1):
             left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
