@@ -87,6 +87,11 @@ def package_share(package: str) -> Path:
         raise ConfigError(f"package {package!r} is not installed or sourced; do so, or correct the name") from None
 
 
+def known_names(kind: str) -> list[str]:
+    """The names in config/<kind>/, sorted."""
+    return sorted(file.stem for file in share_path("config", kind).glob("*.yaml"))
+
+
 def resolve(kind: str, name: str | Path) -> Path:
     """The YAML file of a name in config/<kind>/, or of a path. Raises ConfigError that lists the names there are."""
     path = Path(name)
@@ -94,10 +99,9 @@ def resolve(kind: str, name: str | Path) -> Path:
         if path.is_file():
             return path
         raise ConfigError(f"{path}: no such file; give a name from config/{kind} or the path of a YAML file")
-    folder = share_path("config", kind)
-    names = sorted(file.stem for file in folder.glob("*.yaml"))
+    names = known_names(kind)
     if str(name) in names:
-        return folder / f"{name}.yaml"
+        return share_path("config", kind, f"{name}.yaml")
     close = difflib.get_close_matches(str(name), names, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     singular = kind.rstrip("s")

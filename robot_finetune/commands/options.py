@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from robot_finetune.config import SEED_LIMIT, share_path
+from robot_finetune.config import SEED_LIMIT, known_names
 from robot_finetune.progress import be_quiet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,7 +28,7 @@ class NameOrFile(click.ParamType):
         self.kind = kind
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        names = sorted(file.stem for file in share_path("config", self.kind).glob("*.yaml"))
+        names = known_names(self.kind)
         return [CompletionItem(name) for name in names if name.startswith(incomplete)] or [
             CompletionItem(incomplete, type="file")
         ]

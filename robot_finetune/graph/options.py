@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, setting, share_path
+from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, known_names, setting
 from robot_finetune.data.promotion_log import GATED, IMMEDIATE
 from robot_finetune.files import parse_yaml
 from robot_finetune.robot.profile import SIMULATED, TEMPLATE, RobotProfile
@@ -77,8 +77,8 @@ def launch_arguments() -> list[dict[str, Any]]:
         if isinstance(default, bool):
             default, description = str(default).lower(), f"{description} (true, false)"
         if field.name in known:
-            files = share_path("config", known[field.name]).glob("*.yaml")
-            description += f" ({', '.join(sorted(file.stem for file in files if file.stem != TEMPLATE))})"
+            names = known_names(known[field.name])
+            description += f" ({', '.join(name for name in names if name != TEMPLATE)})"
         argument = {"name": field.name, "default_value": str(default), "description": description}
         arguments.append({**argument, "choices": choices} if choices else argument)
     for old, new in RENAMED.items():

@@ -44,8 +44,8 @@ class JudgedImages:
     def known(self) -> tuple[str, ...]:
         """The grasps of which all three images are here."""
         with self._lock:
-            names = list(self._grasps)
-        return tuple(name for name in names if all(self.get(name, place) for place in PLACES))
+            grasps = self._grasps.items()
+            return tuple(name for name, images in grasps if all(isinstance(images.get(p), bytes) for p in PLACES))
 
     def get(self, episode_id: str, place: str) -> bytes | None:
         """An image as it came, None if it is not here."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_finetune.config import ConfigError, share_path
+from robot_finetune.config import ConfigError, known_names
 from robot_finetune.data.episode_log import episode_path, read_episode
 from robot_finetune.data.episode_table import relabel
 from robot_finetune.data.folder_lock import owner_of
@@ -173,8 +173,7 @@ def connected(folder: Path, place: Place) -> Any:
 
 def variations(folder: Path) -> list[str]:
     """What the cell of a session may be switched to: those of the package, and its own. Raises ConfigError."""
-    known = {path.stem for path in share_path("config", "variations").glob("*.yaml")}
-    return sorted({*known, read_head(folder).options.variation})
+    return sorted({*known_names("variations"), read_head(folder).options.variation})
 
 
 def _state_of(path: Path) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
-from robot_finetune.config import SEED_LIMIT, share_path
+from robot_finetune.config import SEED_LIMIT, known_names
 from robot_finetune.files import to_json
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.progress import with_progress
@@ -107,7 +107,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
 @click.option("--seed", type=click.IntRange(0, SEED_LIMIT), default=0, help="First scene.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 def command(episodes: int, quick: bool, seed: int, as_json: bool) -> None:
-    names = sorted(file.stem for file in share_path("config", "variations").glob("*.yaml"))
+    names = known_names("variations")
     episodes = 28 if quick else episodes
     print(f"{'variation':24}{'episodes':>9}{'held':>6}{'gripper':>9}{'images':>8}{'fused':>8}{'contradictions':>16}")
     judged, rows = [], {}
