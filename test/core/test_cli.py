@@ -58,7 +58,7 @@ def test_each_benchmark_explains_itself(name, capsys):
         ["sesion"],
         ["benchmark", "speed of light"],
         ["session", "--grasps", "many"],
-        ["session", "--grasps", "0"],
+        ["session", "--grasps", "-1"],
         ["session", "--real-time-factor", "-1"],
         ["session", "--out", "a", "--resume", "b"],
         ["evaluate", "--episodes", "0"],

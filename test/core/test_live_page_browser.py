@@ -152,7 +152,7 @@ def test_buttons_of_a_running_graph(look, folder, monkeypatch):
         assert page.locator("#variations").input_value() == "moved"
         page.locator("#variations").select_option("harsh_lighting")
         page.locator("#variation").click()
-        page.wait_for_function("document.getElementById('said').textContent.includes('from the next grasp on')")
+        page.wait_for_selector("#said:has-text('from the next grasp on')")
         assert graph.pressed.pop() == "variation harsh_lighting"
         page.locator("#emergency_stop").click()
         page.wait_for_selector("#start:enabled")
