@@ -32,6 +32,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's `&`: every
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads spin while other processes use the cores
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the nodes of a failed test had printed."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder:
+        report.sections += [(log.stem, log.read_text()[-2000:]) for log in sorted(folder.glob("*.log"))]
+    return report
+
+
 @pytest.fixture(scope="session")
 def domain_id() -> int:
     """A ROS domain of this test run; its processes see nobody else's."""

@@ -19,8 +19,8 @@ import pytest
 
 from robot_finetune.ros.environment import executable, node_environment
 
-PATIENCE = 60.0
-"""Wall seconds after which a test gives up waiting: far more than anything takes on a busy computer."""
+PATIENCE = 180.0
+"""Wall seconds after which a test gives up waiting: five nodes that start beside ten busy processes need 60."""
 
 
 class NodeProcess:
@@ -31,6 +31,10 @@ class NodeProcess:
         environment = {**environment, "PYTHONFAULTHANDLER": "1"}  # it prints where it stands when it is aborted
         with log.open("w") as output:
             self._process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+    @property
+    def name(self) -> str:
+        return self._log.stem
 
     @property
     def output(self) -> str:
@@ -159,6 +163,10 @@ def spawner(domain_id: int, folder: Path) -> Iterator[Callable[..., NodeProcess]
 
     try:
         yield spawn
+    except BaseException:  # of the test, or of whoever called
+        for process in processes:
+            print(f"{process.name} had printed:\n{process.output[-2000:]}")
+        raise
     finally:
         try:
             for process in processes:
