@@ -8,7 +8,7 @@ that was killed goes on with identical results.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.progress import with_progress
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.types import SCRIPTED, Episode
+from robot_finetune.sim.randomisation import Randomisation
+from robot_finetune.types import EXPLORE, SCRIPTED, Episode
 
 TRAINING_SEED = 10_000_000  # first scene of collections
 VALIDATION_SEED = 98  # of the evaluations that choose the best version; reported figures use others
@@ -53,12 +54,13 @@ class PretrainConfig:
     final_rate: float = setting(0.02, "of the learning rate, at the last gradient step", low=0.0, high=1.0)
     evaluate_every: int = setting(4, "rounds between evaluations", low=1)
     episodes: int = setting(300, "grasps of one evaluation", low=1)
-    floors_from: int = setting(12, "round from which on the floors of the scenes vary in pattern", low=0)
-    randomise: float = setting(1.0, "strength of the scene randomisation", low=0.0)
+    patterns_from: int = setting(12, "round from which on the floors of the scenes have patterns", low=0)
+    randomise: float = setting(1.0, "strength of the scene randomisation", low=0.0, high=3.0)
     base_replay: int = setting(4500, "episodes kept beside the base policy for fine-tuning", low=1)
     seed: int = setting(0, "of scenes, weights and batches", low=0)
     network: NetworkConfig = setting(NetworkConfig)
     bellman: BellmanConfig = setting(BellmanConfig)
+    randomisation: Randomisation = setting(Randomisation)
 
     @property
     def all_updates(self) -> int:
@@ -120,9 +122,7 @@ class Pretraining:
 
     def _collect_scripted(self, workers: Workers) -> None:
         config, first = self.config, TRAINING_SEED * (self.config.seed + 1)
-        source = RolloutConfig(
-            TEACHER, "base", self.robot, SCRIPTED, "training", randomise=config.randomise, network=config.network
-        )
+        source = replace(self._rollouts(TEACHER, SCRIPTED), network=config.network)
         collected = workers.start(source, range(first, first + config.scripted))
         for episode in with_progress(collected, config.scripted, "collecting scripted episodes"):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already
@@ -132,11 +132,20 @@ class Pretraining:
         config = self.config
         first = TRAINING_SEED * (config.seed + 1) + config.scripted + (self.round - 1) * config.round_episodes
         policy = str(self._save_policy(f"collecting/{self.round:04d}"))
-        floors = self.round >= config.floors_from
-        source = RolloutConfig(
-            policy, "base", self.robot, "explore", "training", randomise=config.randomise, floors=floors
-        )
+        source = replace(self._rollouts(policy, EXPLORE), patterns=self.round >= config.patterns_from)
         return workers.start(source, range(first, first + config.round_episodes))
+
+    def _rollouts(self, policy: str, mode: str) -> RolloutConfig:
+        config = self.config
+        return RolloutConfig(
+            policy,
+            "base",
+            self.robot,
+            mode,
+            "training",
+            randomise=config.randomise,
+            randomisation=config.randomisation,
+        )
 
     def _draw(self, rng: np.random.Generator) -> Batch:
         config = self.config

@@ -21,7 +21,7 @@ from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
-from robot_finetune.sim.randomisation import randomise
+from robot_finetune.sim.randomisation import Randomisation, randomise
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.teacher_policy import TeacherPolicy
 from robot_finetune.sim.variations import load_variation
@@ -44,7 +44,8 @@ class RolloutConfig:
     family: str = setting("held_out", "objects", choices=("training", "held_out"))
     noise: float = setting(1.0, "of the teacher: 0 is a good grasp, 1 a weak one", low=0.0, high=2.0)
     randomise: float = setting(0.0, "strength of the scene randomisation, 1 as in pre-training", low=0.0, high=3.0)
-    floors: bool = setting(False, "the scene randomisation varies the floor's pattern as well")
+    patterns: bool = setting(False, "the scene randomisation gives floors patterns as well")
+    randomisation: Randomisation = setting(Randomisation)
     look: bool = setting(False, "judge by images as well as by the gripper (slower)")
     device: str = setting(AUTO, "where a checkpoint decides: see learning/device.py")
     network: NetworkConfig = setting(NetworkConfig, "that episodes without a checkpoint are for; it has its own")
@@ -86,7 +87,7 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
     variation = load_variation(config.variation)
     if config.randomise:
         rng = np.random.default_rng([seed // SCENES_A_DAY, 7])
-        cell.set_variation(randomise(variation, rng, config.randomise, config.floors))
+        cell.set_variation(randomise(variation, rng, config.randomise, config.patterns, config.randomisation))
     cell.reset(seed, config.family, at_start=True)
     policy.reseed(seed)
     try:

@@ -13,6 +13,7 @@ from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.sim import scene
+from robot_finetune.sim.appearance import VISUAL_GROUP
 from robot_finetune.sim.objects import PlacedObject, random_scene
 from robot_finetune.sim.variations import Variation
 
@@ -52,7 +53,7 @@ class Cell:
         wanted = self.variation.scene.objects
         rng = np.random.default_rng([seed, sum(family.encode())])
         center, floor = self.profile.bin_center, self.profile.floor_z
-        self._objects = random_scene(rng, family, wanted.family, wanted.count, center, floor)
+        self._objects = random_scene(rng, family, wanted, center, floor)
         scene.place_objects(self._model, self._data, self._objects, wanted.alpha)
         kept = self._data.qpos[self._robot_qpos].copy(), self._data.qvel[self._robot_dofs].copy()
         act, time = self._data.act.copy(), self._data.time
@@ -178,7 +179,7 @@ class Cell:
         self._robot_qpos, self._robot_dofs = slice(0, first.qposadr[0]), slice(0, first.dofadr[0])
         self._view = mujoco.MjvOption()
         self._view.geomgroup[:] = 0
-        self._view.geomgroup[scene.VISUAL_GROUP] = 1
+        self._view.geomgroup[VISUAL_GROUP] = 1
         self._home()
 
     def _home(self) -> None:

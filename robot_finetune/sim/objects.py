@@ -1,7 +1,7 @@
 """Random rigid objects: their shapes, colours and resting poses, all from a seed.
 
-Two families with the same kinds of shape, so that a policy can be tested on objects it was never trained on: those of
-the held-out family have proportions that no object of the training family has, and hues between those of it.
+Families with the same kinds of shape, so that a policy can be tested on objects it was never trained on: those of the
+held-out family have proportions that no other object has, and hues between those of the others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import colorsys
 from dataclasses import dataclass
 
 import numpy as np
+
+from robot_finetune.sim.variations import Objects
 
 DENSITY = 400.0  # kg/m3
 SPAWN_RADIUS = 0.115  # m, of object centres around the bin's centre
@@ -29,24 +31,30 @@ class Build:
 
 @dataclass(frozen=True)
 class Family:
-    """The builds of a family, one as likely as the other, and its colours."""
+    """The builds of a family, one as likely as the other, its colours, and half-heights of its boxes [m]."""
 
     builds: tuple[Build, ...]
     hue_shift: float
     saturation: tuple[float, float]
     value: tuple[float, float]
+    hue_spread: float = 0.02
+    box_height: tuple[float, float] = (0.012, 0.025)
 
 
 COMPACT = Build((0.013, 0.025), (1.0, 1.7))
 SLENDER = Build((0.013, 0.018), (2.5, 3.2))
 BULKY = Build((0.025, 0.029), (1.0, 1.4))
 OBLONG = Build((0.012, 0.029), (1.7, 2.4))
+SMALL = Build((0.0105, 0.014), (1.0, 1.6))
+ANY_COMPACT = Build((0.013, 0.031), (1.0, 1.45))
+THIN = Build((0.0105, 0.016), (2.45, 2.8))
 FAMILIES = {
     "training": Family((COMPACT, COMPACT, SLENDER, BULKY), 0.0, (0.6, 1.0), (0.55, 1.0)),
     "held_out": Family((OBLONG,), 1 / 12, (0.45, 0.9), (0.45, 0.95)),
+    "varied": Family((SMALL, ANY_COMPACT, THIN), 0.0, (0.0, 1.0), (0.1, 1.0), 0.055, (0.007, 0.03)),
 }
 LARGEST_HALF_LENGTH = 0.045  # m
-HUES, HUE_SPREAD = 6, 0.02
+HUES = 6
 
 
 @dataclass(frozen=True)
@@ -93,14 +101,16 @@ class PlacedObject:
 
 
 def random_scene(
-    rng: np.random.Generator, family: str, kinds: str, count: int, center: tuple[float, float], floor_z: float
+    rng: np.random.Generator, family: str, wanted: Objects, center: tuple[float, float], floor_z: float
 ) -> list[PlacedObject]:
-    """`count` objects of a family (training, held_out) and kinds (mixed, bottles) resting on the bin's floor, apart."""
+    """Objects of a family (training, held_out, varied) resting on the bin's floor, apart, as `wanted`; a part of the
+    training family's may be varied."""
     if family not in FAMILIES:
         raise ValueError(f"unknown object family {family!r}: there are {', '.join(FAMILIES)}")
     placed: list[PlacedObject] = []
-    for _ in range(count):
-        shape = random_shape(rng, FAMILIES[family], kinds)
+    for _ in range(wanted.count):
+        varied = wanted.varied and family == "training" and rng.random() < wanted.varied
+        shape = random_shape(rng, FAMILIES["varied" if varied else family], wanted.family)
         quaternion, height = _resting(rng, shape)
         reach = _footprint(shape, quaternion)
         for attempt in range(200):
@@ -118,14 +128,14 @@ def random_scene(
 
 def random_shape(rng: np.random.Generator, family: Family, kinds: str) -> ObjectShape:
     """One object of a family; `kinds` is mixed or bottles."""
-    hue = (rng.integers(HUES) / HUES + family.hue_shift + rng.uniform(-HUE_SPREAD, HUE_SPREAD)) % 1.0
+    hue = (rng.integers(HUES) / HUES + family.hue_shift + rng.uniform(-family.hue_spread, family.hue_spread)) % 1.0
     color = colorsys.hsv_to_rgb(hue, rng.uniform(*family.saturation), rng.uniform(*family.value))
     kind = "bottle" if kinds == "bottles" else MIXED_KINDS[rng.integers(len(MIXED_KINDS))]
     build = family.builds[rng.integers(len(family.builds))]
     width = rng.uniform(*build.half_width)
     length = min(width * rng.uniform(*build.aspect), LARGEST_HALF_LENGTH)
     if kind == "box":
-        return ObjectShape(kind, (width, length, rng.uniform(0.012, 0.025)), color)
+        return ObjectShape(kind, (width, length, rng.uniform(*family.box_height)), color)
     if kind == "ellipsoid":
         return ObjectShape(kind, (width, length, rng.uniform(0.014, 0.022)), color)
     if kind == "bottle":

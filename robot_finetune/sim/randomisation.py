@@ -1,61 +1,164 @@
-"""Scene randomisation for pre-training: the wander of a real cell from day to day (light, colours, mounting
-tolerances)."""
+"""Scene randomisation for pre-training: how a cell wanders from day to day, and how cells differ from each other.
+
+As domain randomisation (Tobin et al. 2017): what a policy has seen in many looks it recognises in one more.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robot_finetune.sim.variations import RGB, Variation
+from robot_finetune.config import setting
+from robot_finetune.sim.variations import RGB, CameraShift, Floor, GripperChange, Light, Scene, Tints, Variation
 
-MOUNT_TOLERANCE = 0.01  # [m] standard deviation of the gripper's mounting, sideways
-LENGTH_TOLERANCE = 0.005  # [m] standard deviation of the fingers' length; they are never shorter than they should be
-FRICTION_TOLERANCE = 0.2  # relative
-LIGHT_TOLERANCE = 0.35  # relative
-LIGHT_DIRECTION_TOLERANCE = 0.4
-SHADED = 0.3  # part of the days on which the main light casts shadows
-COLOR_TOLERANCE = 0.12
-MOTTLED = 0.6  # part of the floors that are worn or stained
-SPOT = (0.01, 0.06)  # [m] smallest and largest size of their spots
+LOWEST_LAMP = -0.3  # of a lamp's direction, downwards
 
 
-def randomise(variation: Variation, rng: np.random.Generator, strength: float = 1.0, floors: bool = True) -> Variation:
-    """A copy of `variation` with wandering light, colours, friction and gripper. strength scales all of them.
+@dataclass(frozen=True)
+class Randomisation:
+    """How much of what, at strength 1. Spreads are standard deviations; parts are of the days."""
 
-    floors: most floors are mottled as well."""
+    mount: float = setting(0.01, "of the gripper's mounting, sideways", unit="m", low=0.0, high=0.05)
+    length: float = setting(0.005, "of the fingers' length; they are never shorter", unit="m", low=0.0, high=0.02)
+    friction: float = setting(0.2, "relative, of the objects", low=0.0, high=1.0)
+    color: float = setting(0.12, "of the colours of floor and lamps", low=0.0, high=1.0)
+    tint: float = setting(0.35, "of the colours of table, bin and gripper", low=0.0, high=1.0)
+    light: float = setting(0.35, "relative, of the strength of lamp and even light", low=0.0, high=1.0)
+    direction: float = setting(0.4, "of the lamp's direction", low=0.0, high=2.0)
+    shadows: float = setting(0.15, "part on which the lamp casts shadows", low=0.0, high=1.0)
+    second: float = setting(0.3, "part on which there is a second lamp", low=0.0, high=1.0)
+    hard: float = setting(0.2, "part on which a strong lamp shines from a side, and little else", low=0.0, high=1.0)
+    painted: float = setting(0.4, "part on which the floor has any colour at all", low=0.0, high=1.0)
+    patterned: float = setting(0.6, "part on which it is mottled, or patched with scraps", low=0.0, high=1.0)
+    pattern: tuple[float, float] = setting((0.01, 0.06), "smallest and largest spots and patches", unit="m", low=0.005)
+    camera: float = setting(0.004, "of the camera's position", unit="m", low=0.0, high=0.05)
+    turn: float = setting(0.4, "of the camera's turn about each axis", unit="degrees", low=0.0, high=5.0)
+    zoom: float = setting(0.01, "relative, of its focal length", low=0.0, high=0.2)
+    varied: float = setting(0.5, "part of the objects of more builds and any colour", low=0.0, high=1.0)
+    translucent: float = setting(0.2, "part on which the objects are see-through", low=0.0, high=1.0)
+    crowd: int = setting(2, "most objects more, or less", low=0, high=4)
 
-    def relative(tolerance: float) -> float:
-        return float(np.clip(1 + strength * tolerance * rng.standard_normal(), 0.2, 2.0))
 
-    def wander(color: RGB) -> RGB:
-        red, green, blue = np.clip(np.array(color) + strength * COLOR_TOLERANCE * rng.standard_normal(3), 0, 1)
-        return float(red), float(green), float(blue)
+def randomise(
+    variation: Variation,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    patterns: bool = True,
+    config: Randomisation = Randomisation(),
+) -> Variation:
+    """A copy of `variation` in which everything wanders. strength scales all of `config`; 0 changes nothing.
 
-    scene, gripper = variation.scene, variation.gripper
-    floor = replace(scene.floor, color=wander(scene.floor.color))
-    if floors and floor.pattern == "plain" and rng.random() < MOTTLED * strength:
-        red, green, blue = rng.random(3)
-        size, seed = rng.uniform(*SPOT), int(rng.integers(2**31))
-        floor = replace(floor, pattern="mottled", color2=(red, green, blue), square=size, seed=seed)
-    direction = np.array(scene.light.direction) + strength * LIGHT_DIRECTION_TOLERANCE * rng.standard_normal(3)
-    light = replace(
-        scene.light,
-        direction=tuple(direction.tolist()),
-        intensity=min(2.0, scene.light.intensity * relative(LIGHT_TOLERANCE)),
-        ambient=min(1.0, scene.light.ambient * relative(LIGHT_TOLERANCE)),
-        shadows=scene.light.shadows or rng.random() < SHADED * strength,
-        color=wander(scene.light.color),
-    )
-    friction = float(np.clip(scene.objects.friction * relative(FRICTION_TOLERANCE), 0.1, 3.0))
-    offset = gripper.offset_m + float(np.clip(strength * MOUNT_TOLERANCE * rng.standard_normal(), -0.03, 0.03))
-    longer = abs(strength * LENGTH_TOLERANCE * rng.standard_normal())
+    patterns: floors have patterns as well."""
+    if not strength:
+        return variation
+    wander = _Wander(rng, strength, config)
+    scene = variation.scene
     return replace(
         variation,
-        scene=replace(scene, floor=floor, light=light, objects=replace(scene.objects, friction=friction)),
-        gripper=replace(
-            gripper,
-            offset_m=float(np.clip(offset, -0.15, 0.15)),
-            extension_m=min(gripper.extension_m + longer, 0.05),
+        scene=Scene(
+            floor=wander.floor(scene.floor, patterns),
+            light=wander.light(scene.light),
+            objects=replace(
+                scene.objects,
+                friction=wander.relative(scene.objects.friction, config.friction, 0.1, 3.0),
+                count=wander.count(scene.objects.count, config.crowd),
+                varied=min(1.0, max(scene.objects.varied, strength * config.varied)),
+                alpha=wander.opacity(scene.objects.alpha),
+            ),
+            camera=wander.camera(scene.camera),
+            tints=Tints(*(wander.tint(color) for color in (scene.tints.table, scene.tints.bin, scene.tints.gripper))),
         ),
+        gripper=wander.gripper(variation.gripper),
     )
+
+
+class _Wander:
+    """Draws from `config` at `strength`."""
+
+    def __init__(self, rng: np.random.Generator, strength: float, config: Randomisation) -> None:
+        self._rng, self._strength, self._config = rng, strength, config
+
+    def happens(self, part: float) -> bool:
+        return bool(self._rng.random() < part * self._strength)
+
+    def spread(self, deviation: float, *shape: int) -> np.ndarray:
+        """Normal deviates, cut at three."""
+        return self._strength * deviation * np.clip(self._rng.standard_normal(shape), -3.0, 3.0)
+
+    def relative(self, value: float, deviation: float, low: float, high: float) -> float:
+        return float(np.clip(value * np.clip(1 + self.spread(deviation), 0.2, 2.0), low, high))
+
+    def count(self, value: int, most: int) -> int:
+        most = round(self._strength * most)
+        return int(np.clip(value + self._rng.integers(-most, most + 1), 1, 12))
+
+    def opacity(self, alpha: float) -> float:
+        return max(0.05, alpha * (self._rng.uniform(0.25, 0.8) if self.happens(self._config.translucent) else 1.0))
+
+    def color(self, color: RGB) -> RGB:
+        return _triple(np.clip(np.array(color) + self.spread(self._config.color, 3), 0.0, 1.0))
+
+    def tint(self, tint: RGB) -> RGB:
+        """Lighter or darker as a whole, and a little more of one colour."""
+        spread = self._config.tint
+        return _triple(np.clip(np.array(tint) * (1 + self.spread(spread)) * (1 + self.spread(spread / 2, 3)), 0.2, 3.0))
+
+    def floor(self, floor: Floor, patterns: bool) -> Floor:
+        """Floors that a variation has given a pattern keep it."""
+        config, rng = self._config, self._rng
+        floor = replace(floor, color=self.color(floor.color))
+        if floor.pattern != "plain":
+            return floor
+        if self.happens(config.painted):
+            floor = replace(floor, color=_triple(rng.random(3)))
+        if patterns and self.happens(config.patterned):
+            pattern = "mottled" if rng.random() < 0.5 else "patched"
+            size, seed = rng.uniform(*config.pattern), int(rng.integers(2**31))
+            floor = replace(floor, pattern=pattern, color2=_triple(rng.random(3)), square=size, seed=seed)
+        return floor
+
+    def light(self, light: Light) -> Light:
+        config, rng = self._config, self._rng
+        x, y, z = np.array(light.direction) + self.spread(config.direction, 3)
+        light = replace(
+            light,
+            direction=(float(x), float(y), float(min(z, LOWEST_LAMP))),
+            intensity=self.relative(light.intensity, config.light, 0.0, 2.0),
+            ambient=self.relative(light.ambient, config.light, 0.0, 1.0),
+            shadows=light.shadows or self.happens(config.shadows),
+            color=self.color(light.color),
+        )
+        if self.happens(config.second):
+            light = replace(light, second=rng.uniform(0.2, 0.8), second_direction=(*_side(rng), -1.0))
+        if self.happens(config.hard):
+            low, ambient, intensity = -rng.uniform(0.65, 1.5), rng.uniform(0.1, 0.3), rng.uniform(0.8, 1.4)
+            direction = (*_side(rng), low)
+            light = replace(light, direction=direction, intensity=intensity, ambient=ambient, shadows=True)
+        return light
+
+    def camera(self, camera: CameraShift) -> CameraShift:
+        config = self._config
+        return CameraShift(
+            offset=_triple(np.clip(np.array(camera.offset) + self.spread(config.camera, 3), -0.3, 0.3)),
+            turn=_triple(np.clip(np.array(camera.turn) + self.spread(config.turn, 3), -20.0, 20.0)),
+            zoom=self.relative(camera.zoom, config.zoom, 0.5, 2.0),
+        )
+
+    def gripper(self, gripper: GripperChange) -> GripperChange:
+        offset = gripper.offset_m + np.clip(self.spread(self._config.mount), -0.03, 0.03)
+        longer = abs(float(self.spread(self._config.length)))
+        return GripperChange(
+            offset_m=float(np.clip(offset, -0.15, 0.15)), extension_m=float(min(gripper.extension_m + longer, 0.05))
+        )
+
+
+def _side(rng: np.random.Generator) -> tuple[float, float]:
+    """A horizontal direction."""
+    angle = rng.uniform(-np.pi, np.pi)
+    return float(np.cos(angle)), float(np.sin(angle))
+
+
+def _triple(values: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = values.tolist()
+    return x, y, z

@@ -1,21 +1,21 @@
-"""The cell as a MuJoCo model: the URDF plus actuators, contacts, object slots, lights, textures and the camera."""
+"""The cell as a MuJoCo model: the URDF plus actuators, contacts and object slots; appearance.py paints it."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from xml.etree import ElementTree
 
-import cv2
 import mujoco
 import numpy as np
 
 from robot_finetune.robot.description import load_urdf
-from robot_finetune.robot.profile import CameraConfig, RobotProfile
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.sim import appearance
+from robot_finetune.sim.appearance import VISUAL_GROUP
 from robot_finetune.sim.objects import ObjectShape, PlacedObject, mass_properties
-from robot_finetune.sim.variations import Floor, Variation
+from robot_finetune.sim.variations import Variation
 
 TIMESTEP = 0.004  # s
-VISUAL_GROUP, HIDDEN_GROUP = 1, 0
 ARM_STIFFNESS = (6000.0, 6000.0, 6000.0, 6000.0, 3000.0, 3000.0, 3000.0)  # Nm/rad
 ARM_DAMPING_RATIO = 1 / 40  # s, damping over stiffness
 ARMATURE = 0.1  # kg m2
@@ -46,9 +46,11 @@ def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
     _prepare_links(spec)
     _change_gripper(spec, variation)
     _add_actuators(spec, profile)
-    _add_floor(spec, profile, variation)
-    _add_lights(spec, profile, variation)
-    _add_camera(spec, profile.camera, variation)
+    floor = appearance.add_floor(spec, profile, variation.scene.floor)
+    floor.condim, floor.contype, floor.conaffinity = 4, *BIN_CONTACTS
+    appearance.add_lights(spec, profile, variation.scene.light)
+    appearance.add_camera(spec, profile.camera, variation.scene.camera)
+    appearance.tint(spec, variation.scene.tints)
     for i in range(variation.scene.objects.count):
         _add_object(spec, i, variation.scene.objects.friction)
     return spec.compile()
@@ -72,11 +74,6 @@ def place_objects(model: mujoco.MjModel, data: mujoco.MjData, objects: list[Plac
         data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = [*placed.position, *placed.quaternion]
         data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = 0.0
     data.qacc_warmstart[:] = 0.0
-
-
-def field_of_view(camera: CameraConfig) -> float:
-    """Vertical opening angle of the calibrated camera [degrees]."""
-    return float(np.degrees(2 * np.arctan(camera.height / 2 / camera.focal)))
 
 
 def _for_mujoco(urdf: str) -> str:
@@ -160,66 +157,6 @@ def _add_servo(
     servo.biasprm[1], servo.biasprm[2] = -stiffness, -damping
     servo.forcelimited, servo.forcerange = 1, (-force, force)
     servo.actlimited, servo.actrange = 1, limits
-
-
-def _add_floor(spec: mujoco.MjSpec, profile: RobotProfile, variation: Variation) -> None:
-    floor = variation.scene.floor
-    material = spec.add_material()
-    material.name, material.specular = "floor", 0.1
-    if floor.pattern == "plain":
-        material.rgba = (*floor.color, 1.0)
-    else:
-        texture = spec.add_texture()
-        texture.name, texture.type = floor.pattern, mujoco.mjtTexture.mjTEXTURE_2D
-        texture.width = texture.height = 128
-        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = floor.pattern
-        if floor.pattern == "checkerboard":
-            texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
-            texture.rgb1, texture.rgb2 = floor.color, floor.color2
-            material.texuniform, material.texrepeat = True, (0.5 / floor.square, 0.5 / floor.square)
-        else:
-            texture.nchannel = 3
-            texture.data = _mottled(floor, 2 * profile.bin_half_width, texture.width).tobytes()
-    geom = spec.worldbody.add_geom()
-    geom.name, geom.type, geom.group = "floor", mujoco.mjtGeom.mjGEOM_PLANE, VISUAL_GROUP
-    geom.pos = (*profile.bin_center, profile.floor_z)
-    geom.size = (profile.bin_half_width, profile.bin_half_width, 0.01)
-    geom.material, geom.condim, geom.contype, geom.conaffinity = "floor", 4, *BIN_CONTACTS
-
-
-def _mottled(floor: Floor, width: float, pixels: int) -> np.ndarray:
-    """uint8 (pixels, pixels, 3): soft spots of random shades between the floor's two colours, over `width` [m]."""
-    spots = max(2, round(width / floor.square))
-    shade = np.random.default_rng(floor.seed).random((spots, spots))
-    smooth = np.asarray(cv2.resize(shade, (pixels, pixels), interpolation=cv2.INTER_LINEAR))[..., None]
-    return np.asarray(255 * (np.array(floor.color) * (1 - smooth) + np.array(floor.color2) * smooth), np.uint8)
-
-
-def _add_lights(spec: mujoco.MjSpec, profile: RobotProfile, variation: Variation) -> None:
-    light = variation.scene.light
-    headlight = spec.visual.headlight
-    headlight.ambient = [light.ambient] * 3
-    headlight.diffuse = headlight.specular = [0.0] * 3
-    direction = np.array(light.direction) / np.linalg.norm(light.direction)
-    lamp = spec.worldbody.add_light()
-    lamp.type, lamp.dir = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, direction
-    lamp.pos = np.array([*profile.bin_center, profile.floor_z]) - 1.0 * direction
-    lamp.diffuse = [light.intensity * part for part in light.color]
-    lamp.ambient, lamp.specular = [0.0] * 3, [0.2 * light.intensity] * 3
-    lamp.castshadow = light.shadows
-
-
-def _add_camera(spec: mujoco.MjSpec, config: CameraConfig, variation: Variation) -> None:
-    position, target = np.array(config.position), np.array(config.target)
-    forward = (target - position) / np.linalg.norm(target - position)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    camera = spec.worldbody.add_camera()
-    camera.name = "camera"
-    camera.pos = position + np.array(variation.scene.camera.offset)
-    quaternion = np.empty(4)
-    mujoco.mju_mat2Quat(quaternion, np.column_stack([right, np.cross(right, forward), -forward]).ravel())
-    camera.quat, camera.fovy = quaternion, field_of_view(config)
 
 
 def _add_object(spec: mujoco.MjSpec, index: int, friction: float) -> None:

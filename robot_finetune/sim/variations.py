@@ -15,13 +15,13 @@ RGB = tuple[float, float, float]
 class Floor:
     pattern: str = setting(
         "plain",
-        "plain; or a checkerboard of `color` and `color2`, or mottled with soft spots between them",
-        choices=("plain", "checkerboard", "mottled"),
+        "plain; a checkerboard of `color` and `color2`; mottled by soft spots or patched by sharp ones of both",
+        choices=("plain", "checkerboard", "mottled", "patched"),
     )
     color: RGB = setting((0.55, 0.5, 0.42), "colour of the bin's floor", low=0.0, high=1.0)
     color2: RGB = setting((0.05, 0.05, 0.05), "second colour of the pattern", low=0.0, high=1.0)
-    square: float = setting(0.03, "edge of one square or spot", unit="m", low=0.005, high=0.2)
-    seed: int = setting(0, "of the spots", low=0)
+    square: float = setting(0.03, "edge of one square, spot or patch", unit="m", low=0.005, high=0.2)
+    seed: int = setting(0, "of spots and patches", low=0)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Light:
     intensity: float = setting(0.6, "diffuse strength of the main light", low=0.0, high=2.0)
     ambient: float = setting(0.45, "strength of the even light", low=0.0, high=1.0)
     shadows: bool = setting(False, "whether the main light casts hard shadows (slow)")
-    color: RGB = setting((1.0, 1.0, 1.0), "colour of the main light", low=0.0, high=1.0)
+    color: RGB = setting((1.0, 1.0, 1.0), "colour of the lamps", low=0.0, high=1.0)
+    second: float = setting(0.0, "strength of a second lamp beside the main one's", low=0.0, high=2.0)
+    second_direction: tuple[float, float, float] = setting((0.3, -0.6, -1.0), "direction in which it shines")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Objects:
     count: int = setting(5, "objects in the bin", low=1, high=12)
     alpha: float = setting(1.0, "opacity", low=0.05, high=1.0)
     friction: float = setting(0.9, "sliding friction", low=0.1, high=3.0)
+    varied: float = setting(0.0, "part of those that is of more builds and any colour", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,19 @@ class CameraShift:
     offset: tuple[float, float, float] = setting(
         (0.0, 0.0, 0.0), "displacement of the camera from its calibrated pose", unit="m", low=-0.3, high=0.3
     )
+    turn: tuple[float, float, float] = setting(
+        (0.0, 0.0, 0.0), "turn about its own axes (right, up, back)", unit="degrees", low=-20.0, high=20.0
+    )
+    zoom: float = setting(1.0, "focal length beside the calibrated one", low=0.5, high=2.0)
+
+
+@dataclass(frozen=True)
+class Tints:
+    """Colours by which those of the cell's parts are multiplied."""
+
+    table: RGB = setting((1.0, 1.0, 1.0), "of the table", low=0.0, high=3.0)
+    bin: RGB = setting((1.0, 1.0, 1.0), "of the bin's walls", low=0.0, high=3.0)
+    gripper: RGB = setting((1.0, 1.0, 1.0), "of gripper and fingers", low=0.0, high=3.0)
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,7 @@ class Scene:
     light: Light = setting(Light)
     objects: Objects = setting(Objects)
     camera: CameraShift = setting(CameraShift)
+    tints: Tints = setting(Tints)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def test_exploration_is_as_many_grasps_as_asked_for_and_the_same_again(policy):
 
 
 def test_an_episode_depends_on_its_seed_alone():
-    config = RolloutConfig("teacher", mode="scripted", family="training", randomise=1.0, floors=True)
+    config = RolloutConfig("teacher", mode="scripted", family="training", randomise=1.0, patterns=True)
     (alone,) = rollouts(config, [31], processes=1)
     _, after_others = rollouts(config, [3, 31], processes=1)
     assert alone.meta["mount"] == after_others.meta["mount"] and alone.meta["mount"][1] != 0

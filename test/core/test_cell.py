@@ -3,6 +3,7 @@
 import colorsys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +16,17 @@ from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.teacher_policy import TeacherPolicy
-from robot_finetune.sim.variations import Floor, GripperChange, Light, Objects, Scene, Variation, load_variation
+from robot_finetune.sim.variations import (
+    CameraShift,
+    Floor,
+    GripperChange,
+    Light,
+    Objects,
+    Scene,
+    Tints,
+    Variation,
+    load_variation,
+)
 from robot_finetune.types import GraspOutcome
 
 PROFILE = load_robot("sim")
@@ -104,26 +115,27 @@ def test_scenes_differ_by_seed_and_rest_in_the_bin(cell):
         assert np.abs(cell.object_positions() - before).max() < 0.004, "settled"
 
 
-def test_families_share_no_hue_and_no_proportions(cell):
+@pytest.mark.parametrize(("family", "gap"), [("training", 0.02), ("varied", 0.005)])
+def test_held_out_objects_have_hues_and_proportions_of_their_own(cell, family, gap):
     hues, widths, aspects = {}, {}, {}
-    for family in ("training", "held_out"):
+    for name in (family, "held_out"):
         shapes = []
         for seed in range(20):
-            cell.reset(seed, family)
+            cell.reset(seed, name)
             shapes += [placed.shape for placed in cell.objects()]
-        hues[family] = np.array([colorsys.rgb_to_hsv(*shape.color)[0] for shape in shapes])
-        widths[family] = np.array([shape.half[0] for shape in shapes])
-        aspects[family] = np.array(
+        hues[name] = np.array([colorsys.rgb_to_hsv(*shape.color)[0] for shape in shapes])
+        widths[name] = np.array([shape.half[0] for shape in shapes])
+        aspects[name] = np.array(
             [shape.half[1 if shape.half[0] != shape.half[1] else 2] / shape.half[0] for shape in shapes]
         )
-    apart = np.abs(hues["training"][:, None] - hues["held_out"])
-    assert np.minimum(apart, 1 - apart).min() > 0.02
-    wide = {family: widths[family] > 0.0251 for family in widths}
-    assert aspects["training"][wide["training"]].max() < 1.41 < 1.54 < aspects["held_out"][wide["held_out"]].min()
+    apart = np.abs(hues[family][:, None] - hues["held_out"])
+    assert np.minimum(apart, 1 - apart).min() > gap
+    wide = {name: widths[name] > 0.0251 for name in widths}
+    assert aspects[family][wide[family]].max() < 1.46 < 1.54 < aspects["held_out"][wide["held_out"]].min()
     between = aspects["held_out"][~wide["held_out"]]
-    others = aspects["training"][~wide["training"]]
-    assert between.min() > 1.69 and between.max() < 2.41 and not ((others > 1.71) & (others < 2.49)).any()
-    with pytest.raises(ValueError, match="unknown object family 'tools': there are training, held_out"):
+    others = aspects[family][~wide[family]]
+    assert between.min() > 1.69 and between.max() < 2.41 and not ((others > 1.71) & (others < 2.44)).any()
+    with pytest.raises(ValueError, match="unknown object family 'tools': there are training, held_out, varied"):
         cell.reset(0, "tools")
 
 
@@ -226,6 +238,45 @@ def test_a_mottled_floor_has_spots_between_its_two_colours(cell):
     assert (seen[:, 0] > 1.5 * seen[:, 1]).mean() > 0.1 and (seen[:, 1] > 1.5 * seen[:, 0]).mean() > 0.1
     other = looks(cell, Variation(scene=Scene(floor=replace(floor, seed=4))))[BIN]
     assert np.abs(seen - other).mean() > 10
+
+
+def test_a_patched_floor_is_the_first_colour_with_sharp_pieces_of_the_second(cell):
+    red, green = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
+    floor = Floor(pattern="patched", color=red, color2=green, square=0.04, seed=3)
+    seen = looks(cell, Variation(scene=Scene(floor=floor)))[BIN]
+    assert 0.3 < (seen[:, 0] > 2 * seen[:, 1]).mean() < 0.9 and (seen[:, 1] > seen[:, 0]).mean() > 0.05
+    other = looks(cell, Variation(scene=Scene(floor=replace(floor, seed=4))))[BIN]
+    assert np.abs(seen - other).mean() > 10
+
+
+def test_a_second_lamp_lights_what_the_first_leaves_dark(cell):
+    light = load_variation("harsh_lighting").scene.light
+    alone = looks(cell, Variation(scene=Scene(light=light)))[BIN]
+    both = looks(cell, Variation(scene=Scene(light=replace(light, second=1.0, second_direction=(0.0, -1.0, -1.0)))))
+    dark = alone.max(axis=1) < 30
+    assert dark.mean() > 0.1 and (both[BIN] - alone)[dark].max(axis=1).mean() > 30
+
+
+def test_parts_are_tinted_and_nothing_else(cell):
+    base = looks(cell, Variation())
+    tinted = looks(cell, Variation(scene=Scene(tints=Tints(table=(2.0, 0.5, 0.5)))))
+    changed = np.abs(tinted - base).max(axis=2) > 20
+    assert changed[~BIN].mean() > 0.2 and changed[BIN].mean() < 0.03
+    assert (tinted[changed][:, 0] > base[changed][:, 0]).all()
+
+
+def test_a_camera_that_was_bumped_sees_the_bin_elsewhere(cell):
+    base = looks(cell, Variation())
+    for shift in (CameraShift(offset=(0.0, 0.05, 0.0)), CameraShift(turn=(0.0, 3.0, 0.0)), CameraShift(zoom=1.1)):
+        assert np.abs(looks(cell, Variation(scene=Scene(camera=shift))) - base).mean() > 3
+    turned = looks(cell, Variation(scene=Scene(camera=CameraShift(turn=(0.0, 0.0, 10.0)))))
+    back = cv2.warpAffine(turned, _about_the_centre(turned, 10.0), turned.shape[1::-1])
+    assert np.abs(back - base)[BIN].mean() < 0.3 * np.abs(turned - base)[BIN].mean(), "the image turns the other way"
+
+
+def _about_the_centre(image, degrees):
+    height, width = image.shape[:2]
+    return cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
 
 
 def test_harsh_light_is_uneven_with_shadows(cell):
