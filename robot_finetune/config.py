@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib.util
 import math
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,13 +80,18 @@ def find_file(name: str) -> Path:
 
 
 def package_share(package: str) -> Path:
-    """The share folder of an installed ROS package. Raises ConfigError."""
+    """The share folder of an installed ROS package, or the folder of a Python package. Raises ConfigError."""
     try:
         from ament_index_python.packages import get_package_share_directory
 
         return Path(get_package_share_directory(package))
     except (ImportError, LookupError, OSError, ValueError):  # no ROS 2, no such package, not sourced, no package name
-        raise ConfigError(f"package {package!r} is not installed or sourced; do so, or correct the name") from None
+        pass
+    with suppress(ImportError, ValueError):
+        found = importlib.util.find_spec(package) if package.isidentifier() else None
+        if found and found.submodule_search_locations:
+            return Path(found.submodule_search_locations[0])
+    raise ConfigError(f"package {package!r} is not installed or sourced; do so, or correct the name")
 
 
 def known_names(kind: str) -> list[str]:

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "trust": "Whether the promotion gate keeps bad versions from the robot, and what it costs; resumable.",
     "drift": "Whether mode auto notices a changed cell and recovers; resumable.",
     "interventions": "What a person who takes over now and then is worth; resumable.",
+    "foreign": "Before and after fine-tuning in another simulator, through the ROS graph (examples/pybullet_panda).",
     "grasp_detection": "How often the judgement of grasps agrees with the simulation's truth.",
     "decision": "Time from an image to an action, beside the bare network's.",
     "training": "Time of a gradient step, beside a bare one's.",

@@ -62,7 +62,7 @@ class BringupOptions:
     publish_robot_state: str = setting(
         "auto", "robot_state_publisher and the camera's frame; auto: where no driver brings them", choices=AUTO
     )
-    use_sim_time: str = setting("auto", "whether the clock is simulated; auto: of our own cell", choices=AUTO)
+    use_sim_time: str = setting("auto", "whether the clock is simulated; auto: as the profile says", choices=AUTO)
     log_level: str = setting("info", "least severe message that nodes print", choices=LEVELS)
     namespace: str = setting("", "namespace of all nodes")
 
@@ -102,7 +102,7 @@ def simulated_clock(options: BringupOptions, profile: RobotProfile) -> bool:
     """Whether the graph's nodes take the time from /clock."""
     if options.bag:
         return True  # that of the recording
-    return profile.name == SIMULATED if options.use_sim_time == "auto" else options.use_sim_time == "true"
+    return profile.simulated_clock if options.use_sim_time == "auto" else options.use_sim_time == "true"
 
 
 def _value(name: str, text: str, kind: type) -> Any:

@@ -65,10 +65,11 @@ class RobotProfile:
         "empty",
         choices=CELL_KEYS,
     )
+    use_sim_time: bool = setting(False, "the robot's clock is /clock, as a simulator's (the simulated cell's always)")
     urdf: str = setting(
         "urdf/cell.urdf.xacro",
-        "robot description with gripper and tip_frame: package://<package>/<path>, an absolute path, or a path in this "
-        "package",
+        "robot description with gripper and tip_frame: package://<ROS or Python package>/<path>, an absolute path, or "
+        "a path in this package",
     )
     urdf_arguments: tuple[str, ...] = setting((), "xacro arguments of the robot description, each name:=value")
     namespace: str = setting("", "namespace of the arm's own nodes, in which MoveIt runs too")
@@ -123,6 +124,11 @@ class RobotProfile:
             for key in ("config_package", "group", "srdf", "controllers"):
                 if not getattr(self.moveit, key):
                     raise ConfigError(f"moveit.{key} = {getattr(self.moveit, key)!r}: {who} needs it")
+
+    @property
+    def simulated_clock(self) -> bool:
+        """Whether all time is that of /clock."""
+        return self.use_sim_time or self.name == SIMULATED
 
     @property
     def full_image_topic(self) -> str:

@@ -31,10 +31,11 @@ J = TypeVar("J", bound=Job)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def resumable(name: str) -> Callable[[F], F]:
-    """Options of a benchmark that goes on where it was stopped: processes, work, out, as_json."""
+def resumable(name: str, parallel: bool = True) -> Callable[[F], F]:
+    """Options of a benchmark that goes on where it was stopped: processes if it is parallel, work, out, as_json."""
+    processes = click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
     options = (
-        click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells."),
+        *((processes,) if parallel else ()),
         click.option("--work", type=Path, default=Path("runs", name), help="Folder of a run that can go on."),
         click.option("--out", type=Path, default=Path("benchmarks/results", name), help="Of the results."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
