@@ -3,19 +3,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from make_episodes import random_episode
 
 from robot_finetune.cli import main
 from robot_finetune.commands.benchmark import BENCHMARKS
+from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
-from robot_finetune.experiments.benchmarks import decision, replay, sim
+from robot_finetune.experiments.benchmarks import decision, foreign, replay, sim
 from robot_finetune.learning.checkpoint import save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.stats import Proportion
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
 
@@ -54,6 +58,25 @@ def test_sim(capsys, monkeypatch, tmp_path):
     save_checkpoint(tmp_path, build_network(NetworkConfig()), 1, 0, {})
     measured = result(capsys, "sim", "--policy", str(tmp_path))
     assert measured["scripted"]["grasps"] == measured["learned"]["grasps"] == 1
+
+
+def test_a_foreign_cell_says_how_often_the_judgement_was_right(tmp_path):
+    truth = []
+    for number, (judged, held) in enumerate([(True, True), (False, False), (True, False), (False, None)]):
+        episode = replace(random_episode(number), outcome=GraspOutcome(judged), stamp=1_700_000_000.0 + number)
+        write_episode(tmp_path / "session" / "episodes", episode)
+        truth += [json.dumps({"episode_id": episode.episode_id, "held": held})] if held is not None else []
+    (tmp_path / "truth.jsonl").write_text("\n".join(truth))
+    assert foreign.judgements(tmp_path) == Proportion(2, 3), "the grasp that never lifted is not counted"
+
+
+def test_a_simulator_that_ends_at_once_is_one_line(capsys, tmp_path):
+    script = tmp_path / "simulator.py"
+    script.write_text("import a_simulator_that_nobody_has")
+    words = ["--simulator", str(script), "--robot", str(script), "--work", str(tmp_path / "work")]
+    assert main(["benchmark", "foreign", *words]) == 1
+    said = capsys.readouterr().err
+    assert "has ended at once: ModuleNotFoundError" in said and "requirements.txt" in said and "Traceback" not in said
 
 
 def test_a_missing_policy_is_one_line(capsys, tmp_path):

@@ -10,6 +10,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from robot_finetune.stats import Proportion
 TRUTH = "truth.jsonl"
 SIMULATOR, ROBOT = Path("examples/pybullet_panda/simulator.py"), Path("examples/pybullet_panda/panda.yaml")
 SEED = 60  # of the objects; a seed of the benchmark adds to it
-ENDED = 20.0  # s that the simulator is given to end
+BEGUN, ENDED = 5.0, 20.0  # s after which the simulator is taken to run, and that it is given to end
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,27 @@ def session(plan: Plan, folder: Path, seed: int) -> None:
     which = ["--resume", str(out)] if (out / "session.yaml").is_file() else ["--out", str(out), "--seed", str(seed)]
     if "--out" in which:
         which += ["--robot", str(plan.robot), "--variation", "base", "--policy", plan.policy]
-    with (folder / "simulator.log").open("a") as log:
-        simulator = subprocess.Popen([sys.executable, *words], env=environment, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            command = [sys.executable, "-m", "robot_finetune.cli", "session", *which, *lengths]
-            ended = subprocess.run(command, env=environment, check=False).returncode
-        finally:
-            simulator.send_signal(signal.SIGINT)
-            simulator.wait(ENDED)
+    with _simulator([sys.executable, *words], environment, folder / "simulator.log"):
+        command = [sys.executable, "-m", "robot_finetune.cli", "session", *which, *lengths]
+        ended = subprocess.run(command, env=environment, check=False).returncode
     if ended:
-        raise ConfigError(f"the session has failed (exit code {ended}); {log.name} and {out}/logs say why")
+        raise ConfigError(f"the session has failed (exit code {ended}); {folder}/simulator.log and {out}/logs say why")
+
+
+@contextmanager
+def _simulator(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    """The simulator runs meanwhile. Raises ConfigError where it ends at once."""
+    with log.open("a") as stream:
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(BEGUN)
+                said = (log.read_text().splitlines() or ["nothing"])[-1]
+                raise ConfigError(f"{command[1]} has ended at once: {said} (is its requirements.txt installed?)")
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(ENDED)
 
 
 def judgements(folder: Path) -> Proportion:
