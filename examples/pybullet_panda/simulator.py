@@ -100,8 +100,8 @@ class Simulator(Node):
         return response
 
     def _note(self, message: EpisodePhase) -> None:
-        """What was really held at the lift, a line in the file `truth`."""
-        if self._truth and message.phase == EpisodePhase.LIFTED:
+        """What was really held after the lift, a line in the file `truth`."""
+        if self._truth and message.phase == EpisodePhase.AFTER_LIFT:
             with self._truth.open("a") as stream:
                 stream.write(json.dumps({"episode_id": message.episode_id, "held": self._world.held()}) + "\n")
 

@@ -29,7 +29,8 @@ class JointArm:
     """Moves the tip of an arm by joint trajectories and says how each move ended.
 
     After a trajectory's end and the settling time, a tip farther from its target than the profile's tolerance was
-    blocked if the arm stands still; while it comes nearer, it is waited for, and up to the profile's time-out longer.
+    blocked if the arm stands still, where it began only after the controller's reaction time; while it comes nearer, it
+    is waited for, and up to the profile's time-out longer.
     However a move ends short of its target, the arm is made to hold the position it is in, so that it presses on
     nothing. Every trajectory passes the motion gate.
     """
@@ -106,7 +107,8 @@ class JointArm:
                 return MoveResult(self._kinematics.forward(q), "stopped")
             self._gate.trajectory(trajectory, measured)
             self._send(q, trajectory)
-        patience = Patience(float(trajectory.speeds(q).max()), self._motion.settle, self._motion.timeout)
+        fastest, sent = float(trajectory.speeds(q).max()), self._clock.elapsed()
+        patience = Patience(fastest, self._motion.settle, q, sent, self._motion)
         if reason := self._wait(float(trajectory.times[-1]) + self._motion.settle):
             return self._ended(reason)
         q = self._measured()
@@ -117,7 +119,7 @@ class JointArm:
             if reason := self._wait(patience.watch):
                 return self._ended(reason)
             q = self._measured()
-            if patience.resting(before, q):
+            if patience.resting(before, q) and not patience.to_begin(self._clock.elapsed(), q):
                 return self._ended("blocked")
         return MoveResult(self._kinematics.forward(q))
 

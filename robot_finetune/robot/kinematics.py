@@ -7,6 +7,7 @@ about the base's z axis from the profile's `tool_orientation`.
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from xml.etree import ElementTree
 
 import mujoco
@@ -24,6 +25,9 @@ ROTATION_TOLERANCE = 5e-4  # rad
 DAMPING = 1e-6  # of J J^T; keeps steps finite near singularities
 POSTURE_GAIN = 0.2  # share of the way to the home posture that the null space goes in one iteration
 LARGEST_STEP = 0.4  # rad, of one iteration
+RESTARTS, AROUND = 8, 0.8  # postures from which a solution is looked for, and their spread [rad]
+STRAIGHT = 0.005  # m by which the tip may leave its line
+LIMIT_MARGIN = 1e-6  # rad within which a joint is at its limit
 YAW_LENGTH = 0.2  # m of path that one radian of yaw counts as
 WAY_POINT_SPACING = 0.04  # m of path between solved way points; between them the joints follow a polynomial
 SAMPLE_PERIOD = 0.02  # s between the points of a trajectory
@@ -112,9 +116,18 @@ class Kinematics:
     def inverse(self, pose: np.ndarray, seed_q: np.ndarray | None = None) -> np.ndarray:
         """(n,) joint positions [rad] within the limits that put the tip at `pose`, found from `seed_q` (home if None).
 
-        Damped least squares; redundant joints are drawn towards the home posture. Raises Unreachable.
+        Damped least squares; redundant joints are drawn towards the home posture. Where that comes to no end, it begins
+        anew from postures around. Raises Unreachable.
         """
-        return self._solve(pose, np.array(self.home if seed_q is None else seed_q, dtype=float), 40)
+        first = np.array(self.home if seed_q is None else seed_q, dtype=float)
+        try:
+            return self._solve(pose, first, 40)
+        except Unreachable as error:
+            around = np.random.default_rng(0).normal(0.0, AROUND, (RESTARTS, len(first)))
+            for seed in (self.home, *(first + around)):
+                with suppress(Unreachable):
+                    return self._solve(pose, np.minimum(np.maximum(seed, self.low), self.high), 40)
+            raise error
 
     def line(self, q: np.ndarray, pose: np.ndarray) -> JointTrajectory:
         """A straight line of the tip from joint positions `q` to `pose` at the profile's tip speed.
@@ -136,6 +149,7 @@ class Kinematics:
                 + (points[i - 1] - points[i - 2]) * ((s - nodes[i - 1]) / (nodes[i - 1] - nodes[i - 2]))
             )
             points[i] = self._solve(start + s * step, seed, 20)
+        self._check_straight(start, step, nodes, points)
         speed, acceleration = self._motion.tip_speed / length, self._motion.tip_acceleration / length
         for _ in range(2):  # the second pass only where a joint would be too fast
             times, s = self._timed(speed, acceleration)
@@ -146,6 +160,15 @@ class Kinematics:
                 return made
             speed, acceleration = speed / excess, acceleration / excess**2
         return made.slower(excess)  # samples elsewhere can be a little too fast
+
+    def _check_straight(self, start: np.ndarray, step: np.ndarray, nodes: np.ndarray, points: np.ndarray) -> None:
+        """Raises Unreachable where the arm would have to turn over between two of the solved points of a line."""
+        between = (nodes[1:] + nodes[:-1]) / 2
+        for s, q in zip(between, _interpolation(nodes, between) @ points, strict=True):
+            if np.linalg.norm(self.forward(q)[:3] - (start + s * step)[:3]) > STRAIGHT:
+                raise Unreachable(
+                    f"no straight way to {np.round(start + step, 3).tolist()} (x, y, z, yaw) for the joints"
+                )
 
     def joint_line(self, q: np.ndarray, q_goal: np.ndarray) -> JointTrajectory:
         """All joints move together from `q` to `q_goal` [rad], within their limits and the tip as fast as on a line."""
@@ -185,16 +208,35 @@ class Kinematics:
                 return q
             mujoco.mj_comPos(model, data)
             mujoco.mj_jacBody(model, data, jacobian[:3], jacobian[3:], tip)
-            j = jacobian[:, self._dofs]
-            posture = POSTURE_GAIN * self._towards(q, self.home)
-            gram = j @ j.T
-            gram.flat[::7] += DAMPING
-            step = posture + j.T @ np.linalg.solve(gram, error - j @ posture)
+            q = np.minimum(np.maximum(q + self._step(q, jacobian[:, self._dofs], error), self.low), self.high)
+        raise Unreachable(f"the tip cannot reach {np.round(pose, 3).tolist()} (x, y, z, yaw){self._at_limits(q)}")
+
+    def _step(self, q: np.ndarray, jacobian: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """(n,) change of `q` that takes `error` (6,) away, by damped least squares, towards home where joints are free.
+
+        Joints that would pass a limit go to it, and the others make up for them (saturation in the null space, Flacco
+        et al. 2012)."""
+        posture = POSTURE_GAIN * self._towards(q, self.home)
+        step = _least_squares(jacobian, error, posture)
+        free = np.ones(len(q), bool)
+        while True:
             largest = float(np.abs(step).max())
             if largest > LARGEST_STEP:
                 step *= LARGEST_STEP / largest
-            q = np.minimum(np.maximum(q + step, self.low), self.high)
-        raise Unreachable(f"the tip cannot reach {np.round(pose, 3).tolist()} (x, y, z, yaw) within the joint limits")
+            limited = np.minimum(np.maximum(q + step, self.low), self.high) - q
+            over = free & (np.abs(limited - step) > LIMIT_MARGIN)
+            if not over.any():
+                return step
+            step[over], free[over] = limited[over], False
+            if free.any():
+                left = error - jacobian[:, ~free] @ step[~free]
+                step[free] = _least_squares(jacobian[:, free], left, posture[free])
+
+    def _at_limits(self, q: np.ndarray) -> str:
+        """Which joints are at an end of their range, as the end of a sentence."""
+        ends = (q - self.low < LIMIT_MARGIN) | (self.high - q < LIMIT_MARGIN)
+        names = [name for name, end in zip(self._profile.joints, ends, strict=True) if end]
+        return f": {', '.join(names)} at the limit" if names else " within the joint limits"
 
     def _towards(self, q: np.ndarray, goal: np.ndarray) -> np.ndarray:
         """What is to be added to `q` [rad] to be at `goal`: a joint without an end turns the short way."""
@@ -224,6 +266,13 @@ def fixed_axes(roll_pitch_yaw: tuple[float, float, float]) -> np.ndarray:
     mujoco.mju_euler2Quat(quaternion, np.array(roll_pitch_yaw), "XYZ")
     mujoco.mju_quat2Mat(matrix, quaternion)
     return matrix.reshape(3, 3).round(12)
+
+
+def _least_squares(jacobian: np.ndarray, error: np.ndarray, posture: np.ndarray) -> np.ndarray:
+    """The step nearest to `posture` that takes `error` away, damped."""
+    gram = jacobian @ jacobian.T
+    gram.flat[:: len(gram) + 1] += DAMPING
+    return np.asarray(posture + jacobian.T @ np.linalg.solve(gram, error - jacobian @ posture))
 
 
 def _without_shapes(urdf: str) -> str:

@@ -49,6 +49,9 @@ class MotionConfig:
     tolerance: float = setting(
         0.008, "a tip farther than this from its target was blocked", unit="m", low=0.001, high=0.05
     )
+    reaction: float = setting(
+        1.0, "longest time from a command until the arm begins to move", unit="s", low=0.0, high=10.0
+    )
     timeout: float = setting(
         3.0, "longest wait for an arm that does not come nearer to its goal", unit="s", low=0.1, high=60.0
     )

@@ -20,11 +20,11 @@ TARGET = np.array([0.65, 0.05, 0.1, 0.3])
 class Controller:
     """A JointDriver and its Clock. share: how far a trajectory gets. slider: at which share of its speed.
 
-    drift: rad/s at which joint 1 never stops."""
+    drift: rad/s at which joint 1 never stops. delay: s after which a trajectory begins."""
 
     def __init__(self):
         self.time, self.share, self.drift, self.slider, self.sent = 0.0, 1.0, 0.0, 1.0, []
-        self.begin, self.started = START.copy(), 0.0
+        self.begin, self.started, self.delay = START.copy(), 0.0, 0.0
         self.on_sleep = lambda: None
         self.cancelled = 0
 
@@ -34,7 +34,7 @@ class Controller:
         trajectory = self.sent[-1]
         times = [0.0, *trajectory.times]
         points = np.vstack([self.begin, trajectory.positions])
-        now = min(self.slider * (self.time - self.started), self.share * times[-1])
+        now = min(self.slider * (self.time - self.started - self.delay), self.share * times[-1])
         q = np.array([np.interp(now, times, points[:, joint]) for joint in range(7)])
         q[0] += self.drift * self.time
         return q
@@ -86,6 +86,22 @@ def test_an_arm_at_rest_beside_its_target_was_blocked_and_holds_its_place(contro
     assert result.reason == "blocked"
     assert 0.1 < result.pose[2] < 0.2
     np.testing.assert_allclose(KINEMATICS.forward(controller.sent[-1].positions[-1]), result.pose, atol=1e-6)
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.1, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("down", [0.03, 0.1])
+def test_a_controller_that_begins_late_is_waited_for(controller, delay, down):
+    controller.delay = delay
+    target = np.array(PROFILE.start_pose) - [0, 0, down, 0]
+    assert arm_of(controller).move(target).reached
+    assert len(controller.sent) == 1
+
+
+def test_a_controller_that_does_not_begin_was_blocked_after_its_reaction_time(controller):
+    controller.delay = 2.0
+    quick = replace(PROFILE, motion=replace(PROFILE.motion, reaction=0.3))
+    assert arm_of(controller, quick).move(np.array(PROFILE.start_pose) - [0, 0, 0.03, 0]).reason == "blocked"
+    assert controller.time < 0.7
 
 
 def test_less_than_the_tolerance_is_no_block(controller):

@@ -60,7 +60,7 @@ def test_a_joint_move_ends_at_its_goal_within_the_velocity_limits():
 def test_what_is_out_of_reach_is_refused():
     with pytest.raises(Unreachable, match="cannot reach"):
         KINEMATICS.inverse(np.array([1.5, 0.0, 0.2, 0.0]))
-    with pytest.raises(Unreachable, match="cannot reach"):
+    with pytest.raises(Unreachable, match="cannot reach .* joint_4 at the limit"):
         KINEMATICS.line(START, np.array([0.1, 0.0, 0.1, 0.0]))
     with pytest.raises(Unreachable, match="joint limits"):
         KINEMATICS.joint_line(START, START + [4.0, 0, 0, 0, 0, 0, 0])
@@ -100,3 +100,19 @@ def test_a_link_that_is_fixed_to_the_tip():
     np.testing.assert_allclose(rotation, np.diag([-1.0, -1.0, 1.0]), atol=1e-6)
     with pytest.raises(ConfigError, match="'link_4' is not fixed to 'tcp'"):
         KINEMATICS.from_tip("link_4")
+
+
+@pytest.mark.parametrize("mounting", [1.4, 1.6, 1.8])
+def test_a_joint_at_its_end_is_made_up_for_by_the_others(mounting):
+    """The tool is mounted turned, so that joint 7 alone cannot give the largest yaw: the elbow has to."""
+    profile = replace(PROFILE, tool_orientation=(np.pi, 0.0, mounting))
+    kinematics = Kinematics(profile)
+    q = kinematics.inverse(np.array(profile.start_pose))
+    box = profile.workspace
+    for x in np.linspace(box.low[0], box.high[0], 4):
+        for y in np.linspace(box.low[1], box.high[1], 4):
+            pose = np.array([x, y, box.low[2], box.max_yaw])
+            low = kinematics.inverse(pose, q)
+            np.testing.assert_allclose(kinematics.forward(low), pose, atol=1e-3)
+            lift = kinematics.line(low, pose + [0, 0, 0.15, 0])
+            assert np.all(lift.positions >= kinematics.low - 1e-9) and np.all(lift.positions <= kinematics.high + 1e-9)

@@ -120,10 +120,10 @@ class ServoArm:
         step = target - begin
         length = max(float(np.linalg.norm(step[:3])), abs(step[3]) * YAW_LENGTH)
         times, shares = time_law(motion.tip_speed / length, motion.tip_acceleration / length)
-        patience = Patience(fastest, max(motion.settle, 2 * period), motion.timeout)
         self._status = self._codes.NO_WARNING
         start = since = now = self._clock.elapsed()
         q = watched = self._arm.joint_positions()
+        patience = Patience(fastest, max(motion.settle, 2 * period), q, now, motion)
         while True:
             if self._stopped.is_set():
                 return "stopped"
@@ -135,7 +135,10 @@ class ServoArm:
             q, now = self._arm.joint_positions(), self._clock.elapsed()
             away = float(np.linalg.norm(self._kinematics.forward(q)[:3] - target[:3]))
             if share == 1.0 and now - since >= patience.watch and patience.resting(watched, q):
-                return "" if away < motion.tolerance else "blocked"
+                if away < motion.tolerance:
+                    return ""
+                if not patience.to_begin(now, q):
+                    return "blocked"
             if share == 1.0 and patience.late(now, away):
                 return "timeout"
             if share < 1.0 or now - since >= patience.watch:
