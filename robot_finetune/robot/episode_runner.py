@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -191,22 +191,33 @@ class EpisodeRunner:
             attempt.end_reason = self._failure_of(self.robot.arm.move(target))
 
     def _lift(self, attempt: _Attempt) -> Phase:
-        """Lift straight up to the start height."""
+        """Lift, straight up where there is a way."""
         self.observer.on_phase(Phase.LIFTED.value, None, attempt.end_reason)
-        self._rise()
+        self._rise([step.observation.pose for step in attempt.steps])
         return Phase.AFTER_LIFT
 
-    def _rise(self) -> None:
-        """Straight up to the start height. What does not come along, such as the bin's wall, is let go."""
-        pose = np.array(self.robot.arm.pose())
-        if pose[2] >= self.profile.start_pose[2]:
-            return
-        pose[2] = self.profile.start_pose[2]
-        result = self.robot.arm.move(pose)
+    def _rise(self, way: Sequence[np.ndarray] = ()) -> None:
+        """Straight up to the start height. What does not come along, such as the bin's wall, is let go.
+
+        Where there is no straight way up: back along `way`, the poses (4,) by which the tip came, to one that has one;
+        or else by joints, out of view."""
+        result = self._straight_up()
         if result.reason == "blocked":
             self.robot.gripper.command(1.0)
-            result = self.robot.arm.move(pose)
+            result = self._straight_up()
+        for pose in reversed(way):
+            if result.reason == "unreachable" and not self._failure_of(self.robot.arm.move(pose)):
+                result = self._straight_up()
+        if result.reason == "unreachable":
+            result = self.robot.arm.move_joints(np.array(self.profile.out_of_view_joints))
         self._require(result, "lift")
+
+    def _straight_up(self) -> MoveResult:
+        pose = np.array(self.robot.arm.pose())
+        if pose[2] >= self.profile.start_pose[2]:
+            return MoveResult(pose)
+        pose[2] = self.profile.start_pose[2]
+        return self.robot.arm.move(pose)
 
     def _after_lift(self, attempt: _Attempt) -> Phase:
         if self.config.look:

@@ -249,3 +249,55 @@ def test_from_a_posture_without_a_straight_line_the_arm_goes_by_joints_first(cel
     cell.gripper.measured = 0.4
     assert runner_of(cell, recorder).run("e1").end_reason == "closed"
     assert cell.log[:5] == ["out_of_view", "move", "open", "out_of_view", "open"]
+
+
+@pytest.fixture
+def under_a_roof(cell):
+    """No straight way up but over x > 0.62; refused holds where the arm was refused to go."""
+    line, cell.refused = cell.arm.move, []
+
+    def move(pose):
+        here = cell.arm.current
+        if pose[2] > here[2] and here[0] < 0.62 and here[2] < 0.15:
+            cell.refused.append(np.array(pose))
+            return MoveResult(here, "unreachable")
+        return line(pose)
+
+    cell.arm.move = move
+    return cell
+
+
+def test_what_cannot_be_lifted_straight_is_lifted_by_the_way_it_came(under_a_roof, recorder):
+    aside, down = Action.move((1.0, 0, 0), 0.0), Action.move((0, 0, -1.0), 0.0)
+    back = Action.move((-1.0, 0, 0), 0.0)
+    under_a_roof.gripper.width = 0.4
+    episode = runner_of(under_a_roof, recorder, aside, down, back).run("e1")
+    assert episode.outcome.success and episode.end_reason == "closed"
+    close = under_a_roof.log.index("close")
+    here, aside, up = ["move"] * 3
+    assert under_a_roof.log[close : close + 5] == ["close", here, aside, up, "out_of_view"]
+    assert (np.array(under_a_roof.refused)[:, 0] < 0.62).all()
+
+
+def test_where_no_way_back_helps_it_is_lifted_by_joints(under_a_roof, recorder):
+    under_a_roof.gripper.width = 0.4
+    episode = runner_of(under_a_roof, recorder, Action.move((0, 0, -1.0), 0.0)).run("e1")
+    assert episode.outcome.success and episode.end_reason == "closed"
+    close = under_a_roof.log.index("close")
+    assert under_a_roof.log[close : close + 3] == ["close", "move", "out_of_view"], "at last"
+    assert len(under_a_roof.refused) == 3, "straight up, up from where it closed, to the start pose"
+
+
+def test_a_stop_on_the_way_back_ends_the_episode_and_nothing_more_moves(under_a_roof, recorder):
+    line = under_a_roof.arm.move
+
+    def move(pose):
+        if under_a_roof.refused:
+            under_a_roof.log.append("stopped")
+            return MoveResult(under_a_roof.arm.current, "stopped")
+        return line(pose)
+
+    under_a_roof.arm.move = move
+    with pytest.raises(EpisodeDiscarded, match="stopped"):
+        runner_of(under_a_roof, recorder, Action.move((0, 0, -1.0), 0.0)).run("e1")
+    assert under_a_roof.log[-1] == "stopped"
