@@ -14,6 +14,7 @@ LARGEST_TURN = np.radians(5.0)
 SQUARENESS = 0.02  # m between the sides of a bin
 CEILING = 0.25  # m above the floor, the top of the workspace
 START_HEIGHT = 0.20  # m above the floor
+LEAST_TURN, SAME_HEIGHT = np.radians(30.0), 0.005  # between two touches of one point: rad, m
 INSET = 0.02  # m that the tip keeps away from the walls
 
 
@@ -53,6 +54,22 @@ def measure_bin(corners: np.ndarray, floor: float, clearance: float) -> BinMeasu
     center, half = corners.mean(axis=0), float(lengths.mean() / 2)
     low, high = corners.min(axis=0) + INSET, corners.max(axis=0) - INSET
     return BinMeasure(center, half, floor, np.array([*low, floor + clearance]), np.array([*high, floor + CEILING]))
+
+
+def tip_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Where the finger tips' middle is beside the tip frame, (2,) [m] along x and y of the base frame at yaw 0.
+
+    From the tip poses (4,) at which one point was touched twice, at different yaws; an error of the frame's height is
+    not seen. Raises BadMeasurement.
+    """
+    turn = abs((second[3] - first[3] + np.pi) % (2 * np.pi) - np.pi)
+    if turn < LEAST_TURN:
+        raise BadMeasurement(f"the gripper was turned by {np.degrees(turn):.0f} degrees: turn it by 45 or more")
+    if abs(second[2] - first[2]) > SAME_HEIGHT:
+        raise BadMeasurement(f"touched {abs(second[2] - first[2]) * 1000:.0f} mm higher or lower: touch the same point")
+    (c1, s1), (c2, s2) = ((np.cos(pose[3]), np.sin(pose[3])) for pose in (first, second))
+    turned = np.array([[c1 - c2, s2 - s1], [s1 - s2, c1 - c2]])
+    return np.asarray(np.linalg.solve(turned, second[:2] - first[:2]))
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,13 @@ from robot_finetune.cell_setup.measurements import (
     locate_camera,
     measure_bin,
     measure_images,
+    tip_error,
 )
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.robot.interfaces import Robot
+from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.robot.reach import largest_yaw, out_of_reach
 
 STILL_IMAGES = 20
 CLOSURES = 3
@@ -31,6 +34,8 @@ LOWEST_TIP = 0.005  # m above the floor
 NOISE_MARGIN = 5.0  # standard deviations
 LEAST_DIFFERENCE = 10.0  # grey levels, the grasp detector's default
 LARGEST_WANDER = 0.05
+LARGEST_TIP_ERROR = 0.005  # m
+NEEDED_FOR_REACH = ("home_joints", "start_pose", "workspace.low", "workspace.high")
 CORNERS = ("near right", "far right", "far left", "near left")
 
 
@@ -60,7 +65,8 @@ class Wizard:
     def run(self) -> None:
         """Raises RobotError if a device fails or the input ends; what was measured is written then."""
         self.console.say(HELP.capitalize() + ".")
-        for step in (self._posture, self._bin, self._camera, self._out_of_view, self._gripper, self._dry_run):
+        steps = (self._posture, self._tip, self._bin, self._reach, self._camera, self._out_of_view, self._gripper)
+        for step in (*steps, self._dry_run):
             self._try(step)
         left = self.draft.profile.to_measure
         if left:
@@ -82,6 +88,24 @@ class Wizard:
         where = "the middle of the bin, 20 cm above its floor, fingers down, elbow and wrist as in a grasp"
         if jog(self.cell.robot.arm, self.console, where) is not None:
             self.draft.measured(home_joints=self.cell.robot.arm.joint_positions())
+
+    def _tip(self) -> None:
+        """tip_frame is where the finger tips meet: one point is touched at two yaws."""
+        poses = []
+        for where in ("a point that the closed finger tips just touch, such as a screw's head", "it again, yaw 60 on"):
+            pose = jog(self.cell.robot.arm, self.console, where)
+            if pose is None:
+                return
+            poses.append(pose)
+        beside = tip_error(*poses)
+        off = float(np.linalg.norm(beside))
+        self.console.say(f"The finger tips are {off * 1000:.1f} mm beside {self.draft.profile.tip_frame}.")
+        if off > LARGEST_TIP_ERROR:
+            x, y = beside * 1000
+            raise BadMeasurement(
+                f"tip_frame is {off * 1000:.0f} mm off ({x:.0f} mm in x and {y:.0f} mm in y at yaw 0): correct it in "
+                "the robot description, or touch the point again"
+            )
 
     def _bin(self) -> None:
         """bin_center, bin_half_width, floor_z, workspace and start_pose, from five positions of the tip."""
@@ -106,6 +130,24 @@ class Wizard:
         self.console.say(
             f"Bin: {2 * measured.half_width * 100:.1f} cm wide. The workspace is on workspace_box for RViz."
         )
+
+    def _reach(self) -> None:
+        """Whether the arm can take every pose of the workspace, and max_yaw if it cannot."""
+        profile = self.draft.profile
+        if set(profile.to_measure) & set(NEEDED_FOR_REACH):
+            return
+        kinematics = Kinematics(profile)
+        missed, tried = out_of_reach(profile, kinematics)
+        if not missed:
+            self.console.say(f"All of {tried} poses over the workspace can be taken.")
+            return
+        line = f"{len(missed)} of {tried} poses over the workspace cannot be taken, such as: {missed[0]}"
+        self.console.say(line)
+        yaw = largest_yaw(profile, kinematics)
+        if yaw and self.console.confirm(f"Limit the yaw to {yaw:.1f} rad to either side (workspace.max_yaw)?"):
+            self.draft.measured(workspace__max_yaw=yaw)
+        else:
+            self.unfinished.append(f"{line}: make the workspace smaller, or put the bin elsewhere")
 
     def _camera(self) -> None:
         """Size and focal length, the camera's place, noise; the picture with crop, bin and workspace drawn in."""
@@ -174,6 +216,7 @@ class Wizard:
             opened.append(self.cell.finger())
             gripper.command(0.0)
             closed.append(self.cell.finger())
+            self.console.say(f"{config.joint} is at {opened[-1]:.4f} opened, {closed[-1]:.4f} closed.")
         stroke = float(np.median(opened) - np.median(closed))
         if abs(stroke) < 1e-4:
             raise BadMeasurement(f"the joint {config.joint} hardly moves: correct gripper.joint, type and action")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from robot_finetune.config import ConfigError, package_share
 from robot_finetune.doctor.check import ERROR, OK, WARNING, Check, failed
+from robot_finetune.files import one_line
 from robot_finetune.needs import apt_cure
 from robot_finetune.robot.profile import RobotProfile, load_robot
 from robot_finetune.ros.environment import executable
@@ -32,7 +33,7 @@ def robot(name: str) -> Iterator[Check]:
         yield Check(
             "profile", WARNING, f"still to be measured: {keys}", f"robot-finetune setup --robot {name} --out FILE"
         )
-    for check in (*_packages(profile), *_description(profile)):
+    for check in (*_packages(profile), *(list(_description(profile)) or _reach(profile))):
         whole = False
         yield check
     if whole:
@@ -81,6 +82,24 @@ def _description(profile: RobotProfile) -> Iterator[Check]:
             package_share(profile.moveit.config_package)
     except ConfigError as error:
         yield failed("profile", str(error))
+
+
+def _reach(profile: RobotProfile) -> Iterator[Check]:
+    from robot_finetune.robot.kinematics import Kinematics
+    from robot_finetune.robot.reach import largest_yaw, out_of_reach
+
+    if profile.to_measure:
+        return
+    try:
+        kinematics = Kinematics(profile)
+    except (ConfigError, ValueError) as error:  # MuJoCo raises ValueError for a URDF that it cannot read
+        yield failed("profile", one_line(error))
+        return
+    missed, tried = out_of_reach(profile, kinematics)
+    if missed:
+        yaw = largest_yaw(profile, kinematics)
+        cure = f"make the workspace smaller{f', or workspace.max_yaw {yaw:.1f}' if yaw else ''}"
+        yield Check("profile", WARNING, f"{len(missed)} of {tried} poses over the workspace: {missed[0]}", cure)
 
 
 def _there(module: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting, to_mapping
@@ -109,7 +110,10 @@ class OfflineTraining:
     def run(self) -> None:
         config, tuner = self.config, self.tuner
         learned, held_out = self.new.episodes, len(self.closings)
-        self.log.say(f"{learned} episodes to learn from ({self.new.successes} successful), {held_out} held out")
+        self.log.say(
+            f"{learned} episodes to learn from ({self.new.successes} successful), {held_out} held out; to know nothing "
+            f"but their share of successes is a log-loss of {self.ignorance:.3f}"
+        )
         rate = config.fine_tune.bellman.learning_rate
         while tuner.updates < config.updates and not (config.patience and self.progress.looks >= config.patience):
             tuner.learner.set_learning_rate(rate * linear_decay(tuner.updates / config.updates, config.decay_from))
@@ -119,6 +123,12 @@ class OfflineTraining:
             if tuner.updates % config.evaluate_every == 0 or tuner.updates == config.updates:
                 self._look()
         self._pack()
+
+    @property
+    def ignorance(self) -> float:
+        """Log-loss on the held-out episodes of saying, for each, the share of successes among the others."""
+        share = (self.new.successes + 1) / (self.new.episodes + 2)
+        return float(-np.mean([np.log(share if closing.success else 1.0 - share) for closing in self.closings]))
 
     def _read(self, files: Sequence[tuple[EpisodeStore, Path]]) -> None:
         for store, path in with_progress(files, len(files), "reading episodes"):
@@ -172,7 +182,9 @@ class OfflineTraining:
             copy_newest(self.base, keep, old)
         copy_newest(self.new, keep, self.config.replay - keep.episodes)
         pack(keep, self.out / BEST / REPLAY)
+        best, ignorance = self.progress.best, self.ignorance
+        known = "" if best < ignorance else f", no better than knowing nothing ({ignorance:.3f}): collect more episodes"
         self.log.say(
-            f"best version: log-loss {self.progress.best:.3f} held out; {keep.episodes} episodes in its replay; "
+            f"best version: log-loss {best:.3f} held out{known}; {keep.episodes} episodes in its replay; "
             f"fine-tune it with robot-finetune session --policy {self.out / BEST}"
         )

@@ -66,10 +66,11 @@ def render(record: SessionRecord, summary: dict[str, Any]) -> str:
 def _figures(summary: dict[str, Any]) -> tuple[str, ...]:
     """What was measured besides success, for a terminal."""
     show = number
-    decision, image, swap = summary["decision_ms"], summary["image"], summary["swap_ms"]
+    decision, image, longest = summary["decision_ms"], summary["image"], summary["swap_ms"]["max"]
+    swapped = "" if longest is None else f"; a swap of the policy takes at most {show(longest, 2)} ms"
     return (
         f"{show(summary['grasps_per_minute'], 0)} grasps a minute; a decision takes {show(decision['p50'])} ms (p50), "
         f"{show(decision['p95'])} ms (p95)",
         f"images: {show(image['hz'])} Hz, {show(image['lost'], 0)} lost, {show(image['p50_ms'])} ms (p50), "
-        f"{show(image['p95_ms'])} ms (p95); a swap of the policy takes at most {show(swap['max'], 2)} ms",
+        f"{show(image['p95_ms'])} ms (p95){swapped}",
     )

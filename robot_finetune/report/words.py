@@ -8,6 +8,7 @@ from typing import Any
 from robot_finetune.data.label_log import DISCARD
 from robot_finetune.data.promotion_log import ADAPTING, PHRASES, WORKING, Decision
 from robot_finetune.robot.discards import too_many
+from robot_finetune.robot.profile import SIMULATED
 from robot_finetune.session.metrics import COMPLETE
 from robot_finetune.session.record import SessionRecord, success
 from robot_finetune.types import AUTO
@@ -23,7 +24,7 @@ def headline(record: SessionRecord) -> str:
         change = 100 * (after.rate - before.rate)
         if abs(change) < 0.5:
             return f"Grasp success stayed at {100 * after.rate:.0f} % after {grasps} grasps"
-        verb = "rose" if change > 0 else "fell"
+        verb = "rose" if after.above(before) else "fell" if before.above(after) else "went"
         return f"Grasp success {verb} from {100 * before.rate:.0f} % to {100 * after.rate:.0f} % after {grasps} grasps"
     if grasps and record.head.options.scripted:
         return f"{grasps} grasps without a network, {success(phases.learning)} of them successful"
@@ -40,7 +41,9 @@ def verdict(record: SessionRecord) -> str:
     before, after = success(phases.before), success(phases.after)
     stopped = "" if ended in ("", COMPLETE) else f" The session is not complete: {ended}."
     if record.head.options.scripted:
-        return f"To learn from them: robot-finetune pretrain --episodes {record.folder} --out runs/policy.{stopped}"
+        robot = record.head.options.robot
+        words = f"--episodes {record.folder}{'' if robot == SIMULATED else f' --robot {robot}'} --out runs/mine"
+        return f"To learn from them: robot-finetune pretrain {words}.{stopped}"
     if record.head.options.mode == AUTO:
         return f"{_changes_of_mind(record)}.{stopped}"
     if not record.head.options.grasps and before.episodes:

@@ -128,7 +128,7 @@ class Session:
         topics = expected_topics(self._profile, self._specs)
         node, monitor = self._monitor.node, self._monitor
         missing = [f"{topic} (of {source})" for topic, source in topics.items() if not node.count_publishers(topic)]
-        if monitor.policy is None:
+        if monitor.policy is None and "policy_status (of policy)" not in missing:
             missing.append("policy_status (of policy)")
         if self._trains and monitor.trainer_state in ("", INACTIVE):
             missing.append("trainer that has read its base")
@@ -316,6 +316,7 @@ class Session:
         shown, target = parts.get(self._phase, (self._made, options.grasps))
         left = max(0, options.grasps - len(self._made)) + max(0, options.measured_after - len(phases.after))
         left += 0 if phases.learning else max(0, options.before - len(phases.before))
+        acted = phases.all[-1].version if phases.all else self._head.base_version
         pace, trainer, policy = self._metrics.grasps_per_minute, monitor.trainer, monitor.policy
         return View(
             title=self._head.variation,
@@ -325,7 +326,7 @@ class Session:
             success=success(shown),
             recent=success(shown[-RECENT:]),
             before=success(() if self._phase == "before" else phases.before),
-            version=policy.policy_version if policy else self._head.base_version,
+            version=policy.policy_version if policy else acted,
             trainer=monitor.trainer_state.replace("_", " "),
             updates=trainer.updates if trainer else 0,
             loss=monitor.losses[-1][1] if monitor.losses else None,

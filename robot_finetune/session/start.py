@@ -8,6 +8,7 @@ from pathlib import Path
 
 from robot_finetune.config import ConfigError, resolve
 from robot_finetune.data.episode_store import episodes_in
+from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.version_card import read_card
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.session.options import SESSION_FILE, SessionHead, merge_options, read_head
@@ -22,8 +23,16 @@ def new_head(folder: Path, given: dict[str, object]) -> SessionHead:
     """Check the arguments of a new session and what they name. Raises ConfigError."""
     if (folder / SESSION_FILE).exists():
         raise ConfigError(f"{folder} holds a session already: go on with --resume {folder}, or give another --out")
+    if (folder / EPISODES).is_dir() and any((folder / EPISODES).iterdir()):
+        raise ConfigError(
+            f"{folder} holds episodes of something else, which would count as this session's: give another --out"
+        )
     options = merge_options(given)
     if not options.measures:
+        told = [name for name in ("before", "after") if given.get(name) is not None]
+        if told:
+            what = "--policy scripted" if options.scripted else f"--mode {options.mode}"
+            raise ConfigError(f"--{told[0]} measures a policy, which {what} does not: leave it out")
         options = dataclasses.replace(options, before=0, after=0)
     policy = options.checkpoint
     card = read_card(policy)

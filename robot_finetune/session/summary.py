@@ -30,6 +30,7 @@ def summarise(record: SessionRecord) -> dict[str, Any]:
         "grasps": len(phases.learning),
         "grasps_per_minute": _rounded(metrics.grasps_per_minute),
         "before": success(phases.before).summary(),
+        "learning": success(phases.learning).summary(),
         "after": success(phases.after).summary(),
         "discarded": {
             "episodes": lost,
@@ -65,6 +66,8 @@ def versions_table(record: SessionRecord) -> list[dict[str, Any]]:
         acted = "replaced" if own.episodes else "unused"
         acted = "in use" if version == used else fates.get(version) or acted
         state = acted if sound else "damaged"
+        if head.options.scripted and not own.episodes:
+            continue  # the policy beside which there is none
         row = {"version": version, "parent": parent, "sha256": sha256, "state": state}
         rows.append(row | {"episodes": own.episodes, "successes": own.successes})
     return rows

@@ -1,6 +1,7 @@
 """The set-up of a cell, without ROS: what its measurements say, and the whole walk on the simulated cell in process."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,13 +18,16 @@ from robot_finetune.cell_setup.measurements import (
     locate_camera,
     measure_bin,
     measure_images,
+    tip_error,
 )
 from robot_finetune.cell_setup.set_up import open_draft
 from robot_finetune.cell_setup.wizard import Cell as SetupCell
 from robot_finetune.cell_setup.wizard import Wizard, dry_run_poses
 from robot_finetune.config import ConfigError
 from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.robot.kinematics import Kinematics, Unreachable
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.robot.reach import largest_yaw, out_of_reach
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.robot import sim_robot
 
@@ -55,6 +59,24 @@ def test_a_bin_is_measured_from_its_corners_in_either_turn(x, y, half, floor, or
 def test_corners_that_are_no_bin_are_refused(corners, cause):
     with pytest.raises(BadMeasurement, match=cause):
         measure_bin(corners, 0.0, 0.005)
+
+
+@given(
+    st.tuples(st.floats(-0.1, 0.1), st.floats(-0.1, 0.1)),
+    st.floats(-3, 3),
+    st.floats(0.6, 3.0),
+    st.sampled_from([-1, 1]),
+)
+def test_a_tip_frame_beside_the_finger_tips_is_found_by_touching_twice(beside, yaw, turn, way):
+    point, poses = np.array([0.6, 0.1, 0.02]), []
+    for angle in (yaw, yaw + way * turn):
+        c, s = np.cos(angle), np.sin(angle)
+        poses.append(np.array([*(point[:2] - np.array([[c, -s], [s, c]]) @ beside), 0.02, angle]))
+    assert tip_error(*poses) == pytest.approx(beside, abs=1e-9)
+    with pytest.raises(BadMeasurement, match="same point"):
+        tip_error(poses[0], poses[1] + [0, 0, 0.01, 0])
+    with pytest.raises(BadMeasurement, match="turn"):
+        tip_error(poses[0], poses[0] + [0, 0, 0, 0.1])
 
 
 def test_the_camera_is_found_from_the_corners_of_the_bin():
@@ -144,7 +166,7 @@ def walk(tmp_path):
 
 def test_a_walk_measures_the_simulated_cell(walk, tmp_path):
     profile = load_robot("sim")
-    answers = ["", *corner_commands(profile, 0.12), "to 0.6 0 0.02", "z -10", ""]
+    answers = ["", "skip", *corner_commands(profile, 0.12), "to 0.6 0 0.02", "z -10", ""]
     answers += ["n", "y", "skip", "y", "n", *["y"] * 10]
     wizard, draft = walk(answers)
     assert wizard.unfinished == [], wizard.output.getvalue()
@@ -160,17 +182,50 @@ def test_a_walk_measures_the_simulated_cell(walk, tmp_path):
 
 
 def test_what_was_measured_before_the_input_ends_is_written(walk, tmp_path):
-    wizard, _ = walk(["", *corner_commands(load_robot("sim"), 0.12), "z -40", ""])
+    wizard, _ = walk(["", "skip", *corner_commands(load_robot("sim"), 0.12), "z -40", ""])
     assert "has ended" in str(wizard.ended)
     assert load_robot(tmp_path / "cell.yaml").bin_half_width == pytest.approx(0.12, abs=0.005)
 
 
 def test_nothing_moves_without_a_yes(walk):
-    wizard, draft = walk(["skip", "skip", "y", "skip", "n", "n"])
+    wizard, draft = walk(["skip", "skip", "skip", "y", "skip", "n", "n"])
     arm = wizard.cell.robot.arm
     assert arm.pose() == pytest.approx(load_robot("sim").start_pose, abs=0.002)
     assert wizard.cell.robot.gripper.opening() > 0.9
     assert wizard.unfinished == ["the dry run was not done: start setup again before the first session"]
+
+
+def test_a_tip_frame_that_is_off_is_told(walk):
+    touched = ["", "", "yaw 60", "x 40", "", "n"]  # the tip had to go 4 cm aside to touch the point again
+    wizard, _ = walk([*touched, "skip", "y", "skip", "n", "n"])
+    assert "tip_frame is 40 mm off" in wizard.unfinished[0], wizard.output.getvalue()
+
+
+class Wrist:
+    """Kinematics that end at a yaw of 1.25 rad."""
+
+    def inverse(self, pose):
+        if abs(pose[3]) > 1.25:
+            raise Unreachable(f"joint_7 at the limit for {pose[3]:.1f}")
+
+
+def test_a_yaw_is_suggested_at_which_the_whole_workspace_can_be_taken():
+    profile = load_robot("sim")
+    missed, tried = out_of_reach(profile, Wrist())
+    assert len(missed) == 64 and tried == 96 and "joint_7 at the limit" in missed[0]
+    assert largest_yaw(profile, Wrist()) == 1.2
+
+
+def test_a_workspace_that_the_arm_cannot_reach_is_told(walk, tmp_path):
+    far = replace(load_robot("sim").workspace, high=(0.95, 0.165, 0.3))
+    profile = replace(load_robot("sim"), workspace=far)
+    missed, tried = out_of_reach(profile, Kinematics(profile))
+    assert 0 < len(missed) < tried and largest_yaw(profile, Kinematics(profile)) == 0.0
+    wizard, draft = walk(["skip", "skip", "skip", "y", "skip", "n", "n"])
+    assert "All of 96 poses over the workspace can be taken." in wizard.output.getvalue()
+    draft.measured(workspace__high=far.high)
+    wizard._reach()
+    assert "poses over the workspace cannot be taken" in wizard.unfinished[-1]
 
 
 def test_measured_keys_leave_the_list_of_place_holders(tmp_path):

@@ -1,5 +1,6 @@
 """The command line: help at once, and one line for every mistake of a user."""
 
+import shutil
 import subprocess
 import sys
 
@@ -162,6 +163,17 @@ def test_damaged_weights_are_not_started_with(policy, capsys):
 def test_a_folder_with_a_session_is_not_overwritten(tmp_path, policy, capsys):
     line = error_line(capsys, "session", "--policy", policy, "--out", write_session(tmp_path))
     assert "--resume" in line
+
+
+def test_episodes_of_something_else_do_not_become_a_session_s_own(tmp_path, policy, capsys):
+    shutil.copytree(write_session(tmp_path / "first") / "episodes", tmp_path / "launched" / "episodes")
+    line = error_line(capsys, "session", "--policy", policy, "--out", tmp_path / "launched")
+    assert "episodes of something else" in line and "--out" in line
+
+
+def test_what_measures_nothing_takes_no_length_of_a_measurement(tmp_path, capsys):
+    line = error_line(capsys, "session", "--policy", "scripted", "--before", "3", "--out", tmp_path / "out")
+    assert "--before measures a policy, which --policy scripted does not" in line
 
 
 def test_a_resumed_session_keeps_its_variation(tmp_path, capsys):

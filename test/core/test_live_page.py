@@ -161,7 +161,7 @@ def test_the_page_and_all_it_needs_come_from_the_server(page):
 
 def test_a_stream_tells_of_folder_and_graph(page):
     told = page.events(f"{HERE}/events", "snapshot", "live", "losses", "alive")
-    assert told["snapshot"]["headline"].startswith("Grasp success rose") and told["losses"] == []
+    assert told["snapshot"]["headline"].startswith("Grasp success went") and told["losses"] == []
     assert told["live"]["buttons"]["emergency_stop"] == "no session runs in this folder"
 
 

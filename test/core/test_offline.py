@@ -64,6 +64,17 @@ def test_it_tells_bright_from_dark(session, tmp_path):
     assert run.progress.best < 0.35  # log-loss; a coin has 0.69
 
 
+def test_it_says_what_knowing_nothing_would_score(session, tmp_path, capsys):
+    run = OfflineTraining([session], tmp_path / "out", PROFILE, CONFIG)
+    share = (run.new.successes + 1) / (run.new.episodes + 2)
+    losses = [-np.log(share if closing.success else 1 - share) for closing in run.closings]
+    assert run.ignorance == pytest.approx(np.mean(losses))
+    run.progress = replace(run.progress, best=run.ignorance + 0.1)
+    save_checkpoint(tmp_path / "out" / "best", build_network(SMALL, 3), 1, 0, {})
+    run._pack()
+    assert "no better than knowing nothing" in capsys.readouterr().out
+
+
 def test_what_is_best_on_the_held_out_is_kept_and_patience_ends_the_run(session, tmp_path, monkeypatch):
     run = OfflineTraining([session], tmp_path / "out", PROFILE, replace(CONFIG, updates=1000, patience=2))
     losses = iter([0.9, 0.5, 0.7, 0.6, 0.1])

@@ -73,7 +73,7 @@ def test_the_page_says_what_happened_and_needs_nothing_from_outside(tmp_path):
     report = write_report(write_session(tmp_path))
     page = page_of(tmp_path)
     assert not page.outside
-    assert "Grasp success rose from 20 % to 80 % after 30 grasps" in page.text
+    assert "Grasp success went from 20 % to 80 % after 30 grasps" in page.text
     assert "6 to 51 % before and 49 to 94 % after; the intervals overlap" in page.text
     assert report.lines[0] in page.text
     assert "The gripper sits <elsewhere>." in page.text and "Move it & tell nobody." in page.text
@@ -101,6 +101,7 @@ def test_plots_and_samples_are_embedded(tmp_path):
         ((10, 100), (60, 100), "the intervals are apart: the policy became better"),
         ((60, 100), (10, 100), "the intervals are apart: the policy became worse"),
         ((50, 100), (50, 100), "stayed at 50 %"),
+        ((4, 10), (2, 10), "went from 40 % to 20 %"),
     ],
 )
 def test_the_verdict_follows_the_intervals(tmp_path, before, after, verdict):
@@ -150,7 +151,7 @@ def test_damaged_files_are_named_and_left_out(tmp_path):
 def test_the_command_writes_the_report_again(tmp_path, capsys):
     write_session(tmp_path)
     assert cli.main(["report", str(tmp_path)]) == 0
-    assert "rose from 20 % to 80 %" in capsys.readouterr().out and (tmp_path / "report.html").is_file()
+    assert "went from 20 % to 80 %" in capsys.readouterr().out and (tmp_path / "report.html").is_file()
 
 
 def test_no_session_there_is_one_line(tmp_path, capsys):

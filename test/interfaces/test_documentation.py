@@ -91,8 +91,10 @@ def test_commands_that_are_written_exist(page):
 
 
 @by_page()
-def test_launch_arguments_that_are_written_exist(page):
+def test_launch_files_and_arguments_that_are_written_exist(page):
     known = {argument["name"] for argument in launch_arguments()}
+    files = re.findall(r"robot_finetune (\w+\.launch\.py)", page.read_text())
+    assert set(files) <= {file.name for file in (ROOT / "launch").iterdir()}
     written = re.findall(r"robot_finetune finetune\.launch\.py ([^`\n#]+)", page.read_text())
     used = {word.partition(":=")[0] for line in written for word in line.split() if ":=" in word}
     assert used <= known

@@ -14,7 +14,14 @@ def test_a_person_walks_through_the_simulated_cell(tmp_path, domain_id):
     profile = load_robot("sim")
     x, y = profile.bin_center
     corners = [(x - 0.12, y - 0.12), (x + 0.12, y - 0.12), (x + 0.12, y + 0.12), (x - 0.12, y + 0.12)]
-    answers = ["", *(line for a, b in corners for line in (f"to {a} {b} 0.05", "")), f"to {x} {y} 0.02", "z -10", ""]
+    answers = [
+        "",
+        "skip",
+        *(line for a, b in corners for line in (f"to {a} {b} 0.05", "")),
+        f"to {x} {y} 0.02",
+        "z -10",
+        "",
+    ]
     answers += ["n", "y", "skip", "y", "n", *["y"] * 10]
     out = tmp_path / "cell.yaml"
     done = subprocess.run(
