@@ -14,39 +14,53 @@ from robot_finetune.commands import options
 Examples:
   robot-finetune pretrain --config config/pretrain.yaml --out runs/base
   robot-finetune pretrain --episodes sessions/a --episodes sessions/b --robot my_arm.yaml --out runs/mine
+  robot-finetune pretrain --online --robot my_arm.yaml --out runs/mine
   robot-finetune evaluate --policy runs/base/best"""
 )
 @click.option("--out", type=options.FOLDER, required=True, help="Folder of the run; one that was stopped goes on.")
-@click.option("--config", type=options.FILE, help="YAML of PretrainConfig (with --episodes: OfflineConfig).")
+@click.option(
+    "--config", type=options.FILE, help="YAML of PretrainConfig (--episodes: OfflineConfig, --online: OnlineConfig)."
+)
 @click.option(
     "--episodes", type=options.FOLDER, multiple=True, help="Learn from the episodes of this session; may be repeated."
 )
 @click.option(
     "--policy", type=options.FOLDER, help="With --episodes: checkpoint folder to start from, not from nothing."
 )
+@click.option(
+    "--online", is_flag=True, help="Let the robot itself collect, by sessions: without a network first, then by rounds."
+)
 @options.robot
+@options.variation
 @options.seed
 @options.processes
 @options.quiet
 @click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
 @options.device
 def command(
-    out: Path, config: Path | None, episodes: tuple[Path, ...], policy: Path | None, robot: str, seed: int,
-    processes: int, threads: int, device: str,
+    out: Path, config: Path | None, episodes: tuple[Path, ...], policy: Path | None, online: bool, robot: str,
+    variation: str, seed: int, processes: int, threads: int, device: str,
 ) -> None:  # fmt: skip
     """A base policy: from nothing in the simulated cell, where a teacher's episodes are followed by rounds of
-    collecting and learning, or from episodes that robots have logged."""
+    collecting and learning; from episodes that robots have logged; or from nothing by a robot's own grasps."""
     from dataclasses import replace
 
     from robot_finetune.config import from_yaml
     from robot_finetune.experiments.offline import OfflineConfig, OfflineTraining
+    from robot_finetune.experiments.online import OnlineConfig, OnlineTraining
     from robot_finetune.experiments.pretrain import PretrainConfig, Pretraining
     from robot_finetune.learning.device import prepare_device
     from robot_finetune.robot.profile import load_robot
 
     if policy and not episodes:
         raise click.UsageError("--policy is for --episodes: give the folders of sessions to learn from.")
+    if online and episodes:
+        raise click.UsageError("--online collects its own episodes: leave --episodes out.")
     learns_on = prepare_device(device, threads)
+    if online:
+        plan = from_yaml(OnlineConfig, config) if config else OnlineConfig()
+        OnlineTraining(plan, out.absolute(), robot, variation, seed, learns_on).run()
+        return
     if episodes:
         recipe = from_yaml(OfflineConfig, config) if config else OfflineConfig()
         OfflineTraining(episodes, out, load_robot(robot), recipe, policy, seed, learns_on).run()

@@ -23,6 +23,7 @@ from robot_finetune.data.episode_table import list_rows
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable
 from robot_finetune.experiments.benchmarks.adaptation import made_by
+from robot_finetune.experiments.session_process import run_session
 from robot_finetune.files import parse_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.stats import Proportion
@@ -72,10 +73,7 @@ def session(plan: Plan, folder: Path, seed: int) -> None:
     if "--out" in which:
         which += ["--robot", str(plan.robot), "--variation", "base", "--policy", plan.policy]
     with _simulator([sys.executable, *words], environment, folder / "simulator.log"):
-        command = [sys.executable, "-m", "robot_finetune.cli", "session", *which, *lengths]
-        ended = subprocess.run(command, env=environment, check=False).returncode
-    if ended:
-        raise ConfigError(f"the session has failed (exit code {ended}); {folder}/simulator.log and {out}/logs say why")
+        run_session([*which, *lengths], environment)
 
 
 @contextmanager
