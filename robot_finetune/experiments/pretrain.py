@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from robot_finetune.config import setting, to_mapping
+from robot_finetune.config import ConfigError, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
@@ -30,12 +30,14 @@ from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.progress import with_progress
-from robot_finetune.robot.profile import load_robot
+from robot_finetune.robot.profile import RobotProfile, load_robot
+from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.randomisation import Randomisation
 from robot_finetune.types import EXPLORE, SCRIPTED, Episode
 
 TRAINING_SEED = 10_000_000  # first scene of collections
 VALIDATION_SEED = 98  # of the evaluations that choose the best version; reported figures use others
+LEAST_SEEN = 0.002  # of the image, taken by all objects
 LOG_EVERY = 50  # gradient steps
 
 
@@ -72,6 +74,19 @@ class PretrainConfig:
         return self.bellman.learning_rate * linear_decay(update / self.all_updates, self.decay_from, self.final_rate)
 
 
+def check_view(profile: RobotProfile) -> None:
+    """Raises ConfigError where the simulated camera of a profile sees no objects, from which nothing could be learned,
+    or where no cell can be built for it."""
+    cell = Cell(profile)
+    seen = cell.in_view()
+    cell.close()
+    if seen < LEAST_SEEN:
+        raise ConfigError(
+            f"{profile.name}: the camera sees next to nothing of the objects in the bin ({seen:.2%} of its image): "
+            "correct camera.position, camera.target, camera.focal, bin_center or floor_z in the profile"
+        )
+
+
 class Pretraining:
     """One run in the folder `out`; `best` in it ends as the best version by evaluation, with its replay.bin.
 
@@ -99,6 +114,7 @@ class Pretraining:
         self.log = TrainingLog(out / "tensorboard", config.all_updates, self.learner.updates)
 
     def run(self) -> None:
+        check_view(load_robot(self.robot))
         with Workers(self.processes) as workers:
             if self.round == 0:
                 self._collect_scripted(workers)

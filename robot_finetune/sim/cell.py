@@ -22,6 +22,7 @@ FINGER_SPEED = 0.2  # m/s
 PATH_TOLERANCE = 0.03  # rad; an arm that falls behind its set-points by more is stopped, as ros2_control does
 SETTLE, LONGEST_SETTLE = 0.1, 1.5  # s in which newly placed objects come to rest: at least, at most
 AT_REST = 0.03  # m/s or rad/s
+SEEN = 8  # grey levels by which a pixel differs that shows an object
 HELD_HEIGHT = 0.05  # m above the bin's floor
 NOT_DRAWN = (mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX, mujoco.mjtRndFlag.mjRND_HAZE)
 
@@ -140,6 +141,17 @@ class Cell:
             renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.variation.scene.light.shadows
         renderer.update_scene(self._data, "camera", self._view)
         return np.asarray(renderer.render())
+
+    def in_view(self) -> float:
+        """The part of the camera's image that the objects take: 0 where none is seen."""
+        scene, state = self.render().astype(int), self._data.qpos.copy()
+        heights = self._model.jnt_qposadr[self._model.body_jntadr[self._slots]] + 2
+        self._data.qpos[heights] -= 10.0
+        mujoco.mj_forward(self._model, self._data)
+        empty = self.render().astype(int)
+        self._data.qpos[:] = state
+        mujoco.mj_forward(self._model, self._data)
+        return float((np.abs(scene - empty).max(axis=2) > SEEN).mean())
 
     def close(self) -> None:
         """Give the rendering contexts back."""

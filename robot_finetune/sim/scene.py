@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 
+from robot_finetune.config import ConfigError
 from robot_finetune.robot.description import load_urdf
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.sim import appearance
@@ -36,12 +37,17 @@ CONTACTS = {
     "right_finger": GRIPPER_CONTACTS,
     "bin": BIN_CONTACTS,
 }
+LINKS = ("link_7", "gripper", "left_finger", "right_finger", "bin", "table")
+"""What the cell is made of, besides joints, camera and objects."""
 UNUSED = 1e-4  # m, size of a neck that is not there
 
 
 def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
-    """The compiled cell in the state that `variation` describes, with empty object slots named object_<i>."""
+    """The compiled cell in the state that `variation` describes, with empty object slots named object_<i>.
+
+    Raises ConfigError for a robot that it cannot be built for."""
     spec = mujoco.MjSpec.from_string(_cell_xml(profile))
+    _check_links(spec, profile)
     _set_options(spec)
     _prepare_links(spec)
     _change_gripper(spec, variation)
@@ -81,6 +87,16 @@ def _for_mujoco(urdf: str) -> str:
     settings = ElementTree.SubElement(root, "mujoco")
     ElementTree.SubElement(settings, "compiler", {"fusestatic": "false", "discardvisual": "false"})
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _check_links(spec: mujoco.MjSpec, profile: RobotProfile) -> None:
+    missing = [name for name in LINKS if spec.body(name) is None]
+    if missing or len(profile.joints) != len(ARM_STIFFNESS):
+        found = f"has no link {missing[0]!r}" if missing else f"has {len(profile.joints)} joints, not 7"
+        raise ConfigError(
+            f"{profile.name}: the simulated cell cannot be built from {profile.urdf}, which {found}. It is built from "
+            "the arm and gripper of urdf/cell.urdf.xacro: take the profile sim, with your bin, workspace and camera"
+        )
 
 
 def _set_options(spec: mujoco.MjSpec) -> None:

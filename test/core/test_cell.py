@@ -169,6 +169,17 @@ def test_a_larger_image_is_the_same_view(cell):
     assert np.abs(averaged - small).mean() < 6
 
 
+@pytest.mark.parametrize("down", [0.0, 0.05, 0.174])
+def test_a_bin_below_the_arm_s_base_is_seen_as_one_beside_it(down):
+    lower = lambda place: (*place[:2], place[2] - down)  # noqa: E731
+    camera = replace(PROFILE.camera, position=lower(PROFILE.camera.position), target=lower(PROFILE.camera.target))
+    box = replace(PROFILE.workspace, low=lower(PROFILE.workspace.low), high=lower(PROFILE.workspace.high))
+    start = (*lower(PROFILE.start_pose[:3]), 0.0)
+    cell = Cell(replace(PROFILE, floor_z=-down, start_pose=start, workspace=box, camera=camera), seed=1)
+    assert 0.02 < cell.in_view() < 0.1
+    cell.close()
+
+
 def test_out_of_view_hides_nothing_of_the_bin(cell):
     """Neither gripper nor a held object nor an offset gripper, whatever the variation."""
     posture = np.array(PROFILE.out_of_view_joints)
