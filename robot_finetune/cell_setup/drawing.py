@@ -20,8 +20,8 @@ def draw_cell(image: np.ndarray, profile: RobotProfile) -> np.ndarray:
     left, top, side = square_of(image.shape[0], image.shape[1], profile.camera.crop)
     cv2.rectangle(drawn, (left, top), (left + side - 1, top + side - 1), CROP, 1)
     camera = CameraModel.from_config(profile.camera)
-    (x, y), half, floor = profile.bin_center, profile.bin_half_width, profile.floor_z
-    rim = np.array([(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)])
+    (x, y), (a, b), floor = profile.bin_center, profile.bin_half, profile.floor_z
+    rim = np.array([(x - a, y - b), (x + a, y - b), (x + a, y + b), (x - a, y + b)])
     around = np.array([((*a, floor), (*b, floor)) for a, b in zip(rim, np.roll(rim, -1, axis=0), strict=True)])
     box = box_edges(profile.workspace.low, profile.workspace.high)
     draw_edges(drawn, camera, around, BIN)

@@ -11,7 +11,7 @@ import numpy as np
 from robot_finetune.robot.interfaces import RobotError
 
 LARGEST_TURN = np.radians(5.0)
-SQUARENESS = 0.02  # m between the sides of a bin
+SQUARENESS = 0.02  # m between the middles of a bin's diagonals, and between sides that are taken to be alike
 CEILING = 0.25  # m above the floor, the top of the workspace
 START_HEIGHT = 0.20  # m above the floor
 LEAST_TURN, SAME_HEIGHT = np.radians(30.0), 0.005  # between two touches of one point: rad, m
@@ -24,10 +24,12 @@ class BadMeasurement(RobotError):
 
 @dataclass(frozen=True)
 class BinMeasure:
-    """center: (2,) [m]. half_width, floor [m]. low, high: (3,) of the box in which the tip may move [m]."""
+    """center: (2,) [m]. half: (2,) of its inner widths along x and y [m]. floor [m].
+
+    low, high: (3,) of the box in which the tip may move [m]."""
 
     center: np.ndarray
-    half_width: float
+    half: np.ndarray
     floor: float
     low: np.ndarray
     high: np.ndarray
@@ -42,16 +44,18 @@ def measure_bin(corners: np.ndarray, floor: float, clearance: float) -> BinMeasu
     lengths = np.linalg.norm(sides, axis=1)
     if lengths.min() < 0.06:
         raise BadMeasurement(f"two corners are {lengths.min() * 100:.1f} cm apart: record the four in turn again")
-    if lengths.max() - lengths.min() > SQUARENESS:
+    if np.linalg.norm(corners[0] + corners[2] - corners[1] - corners[3]) > 2 * SQUARENESS:
         text = ", ".join(f"{length * 100:.1f}" for length in lengths)
-        raise BadMeasurement(f"the sides of the bin are {text} cm: a square one is needed; record the corners again")
+        raise BadMeasurement(f"sides of {text} cm are no rectangle's: record the four corners in turn again")
     turn = np.arctan2(sides[:, 1], sides[:, 0])
     off = np.abs((turn + np.pi / 4) % (np.pi / 2) - np.pi / 4).max()
     if off > LARGEST_TURN:
         raise BadMeasurement(
             f"the bin is turned by {np.degrees(off):.0f} degrees against the base frame: set it parallel and go on"
         )
-    center, half = corners.mean(axis=0), float(lengths.mean() / 2)
+    center, half = corners.mean(axis=0), np.abs(corners - corners.mean(axis=0)).mean(axis=0)
+    if abs(half[0] - half[1]) < SQUARENESS / 2:
+        half = np.full(2, half.mean())
     low, high = corners.min(axis=0) + INSET, corners.max(axis=0) - INSET
     return BinMeasure(center, half, floor, np.array([*low, floor + clearance]), np.array([*high, floor + CEILING]))
 

@@ -12,6 +12,7 @@ import numpy as np
 from robot_finetune.cell_setup.console import Console
 from robot_finetune.cell_setup.draft import Draft
 from robot_finetune.cell_setup.drawing import draw_cell
+from robot_finetune.cell_setup.framing import ENOUGH, SHARE, bin_share, suggest_crop
 from robot_finetune.cell_setup.jogging import HELP, jog, pose_text
 from robot_finetune.cell_setup.measurements import (
     START_HEIGHT,
@@ -108,9 +109,12 @@ class Wizard:
             )
 
     def _bin(self) -> None:
-        """bin_center, bin_half_width, floor_z, workspace and start_pose, from five positions of the tip."""
+        """bin_center, its half widths, floor_z, workspace and start_pose, from five positions of the tip."""
         points = []
-        for name in (*(f"the {corner} corner of the bin, inside" for corner in CORNERS), "just above the bin's floor"):
+        for name in (
+            *(f"the {corner} corner of the bin, seen from the arm, inside" for corner in CORNERS),
+            "just above the bin's floor",
+        ):
             pose = jog(self.cell.robot.arm, self.console, name)
             if pose is None:
                 return
@@ -120,7 +124,8 @@ class Wizard:
         yaw = self.draft.profile.start_pose[3]
         self.draft.measured(
             bin_center=measured.center,
-            bin_half_width=measured.half_width,
+            bin_half_width=measured.half[0],
+            **({} if measured.half[0] == measured.half[1] else {"bin_half_depth": measured.half[1]}),
             floor_z=measured.floor,
             workspace__low=measured.low,
             workspace__high=measured.high,
@@ -128,7 +133,8 @@ class Wizard:
         )
         self.cell.show(self.draft.profile)
         self.console.say(
-            f"Bin: {2 * measured.half_width * 100:.1f} cm wide. The workspace is on workspace_box for RViz."
+            f"Bin: {200 * measured.half[0]:.1f} by {200 * measured.half[1]:.1f} cm. "
+            "The workspace is on workspace_box for RViz."
         )
 
     def _reach(self) -> None:
@@ -159,12 +165,23 @@ class Wizard:
         )
         if self._rim is not None and self.console.confirm("Find the camera's place from the bin's corners?"):
             self._locate(image)
+        self._frame()
         picture = self.draft.path.with_name(f"{self.draft.path.stem}_camera.png")
         _write_png(picture, draw_cell(image, self.draft.profile))
         self.console.say(f"Look at {picture}: yellow the crop, green the bin's floor, red the workspace.")
         if not self.console.confirm("Do the lines lie where they belong?"):
             raise BadMeasurement("the camera's calibration (camera.position, target, focal) or the bin is wrong")
         self._noise()
+
+    def _frame(self) -> None:
+        """The crop, where the bin is too small or too large in the square that the policy sees."""
+        share = bin_share(self.draft.profile)
+        if ENOUGH[0] <= share <= ENOUGH[1]:
+            return
+        crop = suggest_crop(self.draft.profile)
+        self.console.say(f"The bin is {share:.0%} of the square that the policy sees; {SHARE:.0%} in its training.")
+        if self.console.confirm(f"Crop to left {crop[0]}, top {crop[1]}, side {crop[2]} (camera.crop)?"):
+            self.draft.measured(camera__crop=list(crop))
 
     def _locate(self, image: np.ndarray) -> None:
         assert self._rim is not None

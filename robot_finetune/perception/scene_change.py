@@ -120,8 +120,8 @@ class SceneComparison:
 
 def bin_mask(camera: CameraModel, profile: RobotProfile, height: float) -> np.ndarray:
     """bool (height, width): where the bin and what lies in it can appear."""
-    (x, y), half = profile.bin_center, profile.bin_half_width
-    corners = [(x + i * half, y + j * half, profile.floor_z + z) for i in (-1, 1) for j in (-1, 1) for z in (0, height)]
+    (x, y), (a, b) = profile.bin_center, profile.bin_half
+    corners = [(x + i * a, y + j * b, profile.floor_z + z) for i in (-1, 1) for j in (-1, 1) for z in (0, height)]
     pixels = camera.project(np.array(corners))
     if not np.isfinite(pixels).all():
         raise RobotError(

@@ -72,7 +72,7 @@ class ScriptedPolicy:
     def _choose(self, image: np.ndarray) -> np.ndarray:
         """The (4,) pose of the next grasp, within the workspace."""
         profile, config, rng = self._profile, self._config, self._rng
-        reach = max(0.0, profile.bin_half_width - config.wall)
+        reach = np.maximum(0.0, np.array(profile.bin_half) - config.wall)
         places = np.array(profile.bin_center) + rng.uniform(-reach, reach, (PLACES, 2))
         weights = np.ones(PLACES)
         if len(self._seen) >= ENOUGH and rng.random() < config.look:

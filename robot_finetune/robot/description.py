@@ -15,7 +15,8 @@ def load_urdf(profile: RobotProfile) -> str:
     """The robot description as URDF XML; a xacro file is given the profile's bin and camera. Raises ConfigError."""
     cell = {
         "bin_center": _words(profile.bin_center),
-        "bin_half_width": str(profile.bin_half_width),
+        "bin_half_width": str(profile.bin_half[0]),
+        "bin_half_depth": str(profile.bin_half[1]),
         "floor_z": str(profile.floor_z),
         "camera_position": _words(profile.camera.position),
         "camera_target": _words(profile.camera.target),

@@ -89,7 +89,10 @@ class RobotProfile:
         (0.0, 0.42, 0.0, -1.555, 0.0, 1.165, 0.0), "posture that hides nothing of the bin from the camera", unit="rad"
     )
     bin_center: tuple[float, float] = setting((0.6, 0.0), "centre of the bin", unit="m")
-    bin_half_width: float = setting(0.165, "half of the bin's inner width", unit="m", low=0.03, high=1.0)
+    bin_half_width: float = setting(0.165, "half of the bin's inner width along x", unit="m", low=0.03, high=1.0)
+    bin_half_depth: float | None = setting(
+        None, "half of its inner width along y; left out: a square bin", unit="m", low=0.03, high=1.0
+    )
     floor_z: float = setting(0.0, "height of the bin's floor", unit="m")
     drop_height: float = setting(0.10, "height at which a held object is let go", unit="m", low=0.01, high=0.5)
     arm_topic: str = setting("arm_controller/joint_trajectory", "trajectory_msgs/JointTrajectory of the arm controller")
@@ -124,6 +127,11 @@ class RobotProfile:
             for key in ("config_package", "group", "srdf", "controllers"):
                 if not getattr(self.moveit, key):
                     raise ConfigError(f"moveit.{key} = {getattr(self.moveit, key)!r}: {who} needs it")
+
+    @property
+    def bin_half(self) -> tuple[float, float]:
+        """Half of the bin's inner widths along x and y [m]."""
+        return self.bin_half_width, self.bin_half_width if self.bin_half_depth is None else self.bin_half_depth
 
     @property
     def simulated_clock(self) -> bool:

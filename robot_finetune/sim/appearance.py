@@ -32,11 +32,11 @@ def add_floor(spec: mujoco.MjSpec, profile: RobotProfile, floor: Floor) -> mujoc
             material.texuniform, material.texrepeat = True, (0.5 / floor.square, 0.5 / floor.square)
         else:
             draw = _mottled if floor.pattern == "mottled" else _patched
-            texture.nchannel, texture.data = 3, draw(floor, 2 * profile.bin_half_width).tobytes()
+            texture.nchannel, texture.data = 3, draw(floor, 2 * max(profile.bin_half)).tobytes()
     geom = spec.worldbody.add_geom()
     geom.name, geom.type, geom.group = "floor", mujoco.mjtGeom.mjGEOM_PLANE, VISUAL_GROUP
     geom.pos = (*profile.bin_center, profile.floor_z)
-    geom.size = (profile.bin_half_width, profile.bin_half_width, 0.01)
+    geom.size = (*profile.bin_half, 0.01)
     geom.material = "floor"
     return geom
 

@@ -53,8 +53,8 @@ class Cell:
             self._home()
         wanted = self.variation.scene.objects
         rng = np.random.default_rng([seed, sum(family.encode())])
-        center, floor = self.profile.bin_center, self.profile.floor_z
-        self._objects = random_scene(rng, family, wanted, center, floor)
+        profile = self.profile
+        self._objects = random_scene(rng, family, wanted, profile.bin_center, profile.bin_half, profile.floor_z)
         scene.place_objects(self._model, self._data, self._objects, wanted.alpha)
         kept = self._data.qpos[self._robot_qpos].copy(), self._data.qvel[self._robot_dofs].copy()
         act, time = self._data.act.copy(), self._data.time

@@ -14,7 +14,7 @@ import numpy as np
 from robot_finetune.sim.variations import Objects
 
 DENSITY = 400.0  # kg/m3
-SPAWN_RADIUS = 0.115  # m, of object centres around the bin's centre
+SPAWN_MARGIN = 0.05  # m, of object centres from the bin's walls
 GRASPABLE = (0.02, 0.062)  # m, width between the fingers
 CLEARANCE = 0.012  # m between objects when they are put down, as far as there is room
 
@@ -101,21 +101,27 @@ class PlacedObject:
 
 
 def random_scene(
-    rng: np.random.Generator, family: str, wanted: Objects, center: tuple[float, float], floor_z: float
+    rng: np.random.Generator,
+    family: str,
+    wanted: Objects,
+    center: tuple[float, float],
+    bin_half: tuple[float, float],
+    floor_z: float,
 ) -> list[PlacedObject]:
     """Objects of a family (training, held_out, varied) resting on the bin's floor, apart, as `wanted`; a part of the
     training family's may be varied."""
     if family not in FAMILIES:
         raise ValueError(f"unknown object family {family!r}: there are {', '.join(FAMILIES)}")
     placed: list[PlacedObject] = []
+    spread = [max(0.0, round(half - SPAWN_MARGIN, 6)) for half in bin_half]
     for _ in range(wanted.count):
         varied = wanted.varied and family == "training" and rng.random() < wanted.varied
         shape = random_shape(rng, FAMILIES["varied" if varied else family], wanted.family)
         quaternion, height = _resting(rng, shape)
         reach = _footprint(shape, quaternion)
         for attempt in range(200):
-            angle, distance = rng.uniform(-np.pi, np.pi), SPAWN_RADIUS * np.sqrt(rng.random())
-            x, y = center[0] + distance * np.cos(angle), center[1] + distance * np.sin(angle)
+            angle, distance = rng.uniform(-np.pi, np.pi), np.sqrt(rng.random())
+            x, y = center[0] + spread[0] * distance * np.cos(angle), center[1] + spread[1] * distance * np.sin(angle)
             spot = np.array([x, y, floor_z + height])
             room = min((_room(spot, reach, other) for other in placed), default=1.0)
             if room > CLEARANCE * max(0.0, 1.0 - attempt / 100):

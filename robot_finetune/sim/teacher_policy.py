@@ -40,8 +40,8 @@ class TeacherPolicy:
         first = int(rng.integers(len(objects))) if rng.random() < noise else None
         target = best_grasp(objects, self._cell, only=first)
         if rng.random() < 0.12 * noise:
-            radius = 0.7 * self._cell.profile.bin_half_width
-            target[:2] = np.array(self._cell.profile.bin_center) + rng.uniform(-radius, radius, 2)
+            radius = 0.7 * np.array(self._cell.profile.bin_half)
+            target[:2] = np.array(self._cell.profile.bin_center) + rng.uniform(-radius, radius)
         target[:2] += rng.normal(0.0, 0.013 * noise, 2)
         target[3] += rng.normal(0.0, 0.3 * noise)
         target[2] += rng.normal(0.0, 0.005 * noise)
@@ -63,7 +63,7 @@ class TeacherPolicy:
 
 def best_grasp(objects: list[PlacedObject], cell: Cell, only: int | None = None) -> np.ndarray:
     """(4,) pose that grasps the object with most room for the fingers (or `only` that object)."""
-    center, half_width = np.array(cell.profile.bin_center), cell.profile.bin_half_width
+    center, half = np.array(cell.profile.bin_center), np.array(cell.profile.bin_half)
     jaw = np.stack([np.sin(YAWS), -np.cos(YAWS), np.zeros_like(YAWS)], axis=1)
     best, best_score = np.zeros(4), -np.inf
     rotations = [_rotation(placed.quaternion) for placed in objects]
@@ -74,7 +74,7 @@ def best_grasp(objects: list[PlacedObject], cell: Cell, only: int | None = None)
         room = np.full(len(YAWS), ENOUGH_ROOM)
         for side in (-1, 1):
             finger = placed.position + side * FINGER_DISTANCE * jaw
-            wall = half_width - np.abs(finger[:, :2] - center).max(axis=1) - FINGER_RADIUS
+            wall = (half - np.abs(finger[:, :2] - center)).min(axis=1) - FINGER_RADIUS
             room = np.minimum(room, wall)
             for j, other in enumerate(objects):
                 if j != i:

@@ -9,7 +9,7 @@ import pytest
 
 from robot_finetune.config import share_path
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.perception.scene_change import SceneComparison
+from robot_finetune.perception.scene_change import SceneComparison, bin_mask
 from robot_finetune.robot.episode_runner import EpisodeRunner, RunnerConfig
 from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.profile import load_robot
@@ -167,6 +167,25 @@ def test_a_larger_image_is_the_same_view(cell):
     assert small.dtype == np.uint8 and large.shape == (256, 256, 3)
     averaged = large.reshape(64, 4, 64, 4, 3).mean(axis=(1, 3))
     assert np.abs(averaged - small).mean() < 6
+
+
+def test_a_bin_may_be_longer_than_wide():
+    cell = Cell(replace(PROFILE, bin_half_width=0.12, bin_half_depth=0.2), seed=3)
+    half = np.array(cell.profile.bin_half)
+    reached = np.zeros(2)
+    for seed in range(12):
+        cell.reset(seed)
+        away = np.abs(cell.object_positions()[:, :2] - PROFILE.bin_center)
+        assert (away < half).all()
+        reached = np.maximum(reached, away.max(axis=0))
+    assert reached[1] > 0.12 > reached[0], "they lie along all of it"
+    _, seen = cell.in_view(), cell.render()
+    mask = bin_mask(CameraModel.from_config(PROFILE.camera), cell.profile, 0.0)
+    floor = np.abs(seen.astype(int) - np.median(seen[mask], axis=0)).max(axis=2) < 12
+    rows, columns = np.nonzero(mask)
+    assert np.ptp(columns) > 1.5 * np.ptp(rows) and floor[mask].mean() > 0.6
+    attempt(cell, 2)
+    cell.close()
 
 
 @pytest.mark.parametrize("down", [0.0, 0.05, 0.174])

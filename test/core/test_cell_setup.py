@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from robot_finetune.cell_setup.console import Console, InputEnded
 from robot_finetune.cell_setup.draft import Draft, slowed
 from robot_finetune.cell_setup.drawing import BIN, draw_cell
+from robot_finetune.cell_setup.framing import SHARE, bin_share, suggest_crop
 from robot_finetune.cell_setup.jogging import target_of
 from robot_finetune.cell_setup.measurements import (
     BadMeasurement,
@@ -35,16 +36,16 @@ SQUARE = np.array([(0.45, -0.15), (0.75, -0.15), (0.75, 0.15), (0.45, 0.15)])
 
 
 @given(
-    st.floats(-1, 1), st.floats(-1, 1), st.floats(0.05, 0.4), st.floats(-0.3, 0.3), st.permutations(range(4)).filter(
-        lambda order: abs(order[0] - order[2]) == 2
-    )
+    st.floats(-1, 1), st.floats(-1, 1), st.floats(0.05, 0.4), st.one_of(st.just(0.0), st.floats(0.02, 0.3)),
+    st.floats(-0.3, 0.3), st.permutations(range(4)).filter(lambda order: abs(order[0] - order[2]) == 2),
 )  # fmt: skip
-def test_a_bin_is_measured_from_its_corners_in_either_turn(x, y, half, floor, order):
-    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half + [x, y]
+def test_a_bin_is_measured_from_its_corners_in_either_turn(x, y, half, longer, floor, order):
+    halves = np.array([half, half + longer])
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * halves + [x, y]
     measured = measure_bin(corners[list(order)], floor, 0.005)
     assert measured.center == pytest.approx([x, y], abs=1e-9)
-    assert measured.half_width == pytest.approx(half)
-    assert measured.low == pytest.approx([x - half + 0.02, y - half + 0.02, floor + 0.005])
+    assert measured.half == pytest.approx(halves)
+    assert measured.low == pytest.approx([x - half + 0.02, y - half - longer + 0.02, floor + 0.005])
     assert (measured.high[:2] < corners.max(axis=0)).all()
 
 
@@ -125,6 +126,33 @@ def test_the_drawing_shows_the_bin_where_it_is():
     assert (drawn[row - 1 : row + 2, column - 1 : column + 2] == BIN).all(axis=-1).any()
     assert not np.array_equal(image, drawn)
     cell.close()
+
+
+@given(st.floats(150, 900), st.floats(-0.1, 0.1), st.floats(0.06, 0.2))
+def test_the_square_that_is_suggested_shows_the_bin_as_in_training_or_as_large_as_it_can(focal, aside, half):
+    profile = load_robot("sim")
+    camera = replace(profile.camera, width=640, height=480, focal=focal, crop=None)
+    profile = replace(profile, camera=camera, bin_half_width=half, bin_center=(0.6, aside))
+    crop = suggest_crop(profile)
+    cropped = replace(profile, camera=replace(camera, crop=crop))  # refused if it were not within the image
+    share = bin_share(cropped)
+    assert share == pytest.approx(SHARE, abs=0.02) or (crop[2] == 480 and share > SHARE)
+
+
+def test_the_simulated_cell_needs_no_other_square():
+    profile = load_robot("sim")
+    assert bin_share(profile) == pytest.approx(SHARE, abs=0.01)
+    assert suggest_crop(profile) == pytest.approx((0, 0, 128), abs=2)
+
+
+def test_a_bin_that_is_small_in_the_image_gets_a_crop(walk, tmp_path):
+    wizard, draft = walk(["skip", "skip", "skip", "y", "skip", "n", "n"])
+    draft.measured(bin_half_width=0.08)
+    wizard.console = Console(io.StringIO("y\n"), wizard.output)
+    wizard._frame()
+    left, top, side = draft.profile.camera.crop
+    assert side < 80 and "% of the square" in wizard.output.getvalue()
+    assert left > 20 and top + side <= 128
 
 
 def test_motions_of_the_dry_run_stay_in_the_workspace():
