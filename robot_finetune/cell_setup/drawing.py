@@ -9,7 +9,7 @@ from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.perception.drawing import draw_edges
 from robot_finetune.robot.crop import square_of
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.robot.workspace import box_edges
+from robot_finetune.robot.workspace import bin_corners, box_edges
 
 CROP, BIN, WORKSPACE = (255, 255, 0), (0, 255, 0), (255, 64, 64)  # RGB
 
@@ -20,9 +20,8 @@ def draw_cell(image: np.ndarray, profile: RobotProfile) -> np.ndarray:
     left, top, side = square_of(image.shape[0], image.shape[1], profile.camera.crop)
     cv2.rectangle(drawn, (left, top), (left + side - 1, top + side - 1), CROP, 1)
     camera = CameraModel.from_config(profile.camera)
-    (x, y), (a, b), floor = profile.bin_center, profile.bin_half, profile.floor_z
-    rim = np.array([(x - a, y - b), (x + a, y - b), (x + a, y + b), (x - a, y + b)])
-    around = np.array([((*a, floor), (*b, floor)) for a, b in zip(rim, np.roll(rim, -1, axis=0), strict=True)])
+    rim = bin_corners(profile)
+    around = np.stack([rim, np.roll(rim, -1, axis=0)], axis=1)
     box = box_edges(profile.workspace.low, profile.workspace.high)
     draw_edges(drawn, camera, around, BIN)
     draw_edges(drawn, camera, box, WORKSPACE)

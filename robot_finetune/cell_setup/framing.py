@@ -7,6 +7,7 @@ import numpy as np
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.crop import Crop, square_of
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.robot.workspace import bin_corners
 
 SHARE, ROW = 0.75, 0.67
 """The bin's width in the simulated cell, and the row of its middle, of the square's side."""
@@ -30,7 +31,5 @@ def suggest_crop(profile: RobotProfile) -> Crop:
 
 def _bin(profile: RobotProfile) -> tuple[np.ndarray, float]:
     """The middle of the bin's floor, (2,) column and row [px], and its larger extent in the image [px]."""
-    (x, y), (a, b) = profile.bin_center, profile.bin_half
-    corners = np.array([(x + i * a, y + j * b, profile.floor_z) for i in (-1, 1) for j in (-1, 1)])
-    pixels = CameraModel.from_config(profile.camera).project(corners)
+    pixels = CameraModel.from_config(profile.camera).project(bin_corners(profile))
     return (pixels.min(axis=0) + pixels.max(axis=0)) / 2, float(np.ptp(pixels, axis=0).max())

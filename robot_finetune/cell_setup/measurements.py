@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from robot_finetune.robot.action_space import wrap_angle
 from robot_finetune.robot.interfaces import RobotError
 
 LARGEST_TURN = np.radians(5.0)
@@ -66,7 +67,7 @@ def tip_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     From the tip poses (4,) at which one point was touched twice, at different yaws; an error of the frame's height is
     not seen. Raises BadMeasurement.
     """
-    turn = abs((second[3] - first[3] + np.pi) % (2 * np.pi) - np.pi)
+    turn = abs(wrap_angle(second[3] - first[3]))
     if turn < LEAST_TURN:
         raise BadMeasurement(f"the gripper was turned by {np.degrees(turn):.0f} degrees: turn it by 45 or more")
     if abs(second[2] - first[2]) > SAME_HEIGHT:

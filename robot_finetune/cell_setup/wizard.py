@@ -125,7 +125,7 @@ class Wizard:
         self.draft.measured(
             bin_center=measured.center,
             bin_half_width=measured.half[0],
-            **({} if measured.half[0] == measured.half[1] else {"bin_half_depth": measured.half[1]}),
+            bin_half_depth=None if measured.half[0] == measured.half[1] else measured.half[1],
             floor_z=measured.floor,
             workspace__low=measured.low,
             workspace__high=measured.high,

@@ -227,8 +227,9 @@ def relabel(folder: Path, episode_id: str, verdict: str, who: str, why: str) -> 
 
 def _profile(folder: Path, robot: str) -> RobotProfile:
     """The robot profile that is asked for, or that of the session whose folder, or episodes' folder, it is."""
+    from robot_finetune.data.layout import SESSION_FILE
     from robot_finetune.robot.profile import load_robot
-    from robot_finetune.session.options import SESSION_FILE, read_head
+    from robot_finetune.session.options import read_head
 
     known = [place for place in (folder, folder.absolute().parent) if (place / SESSION_FILE).is_file()]
     return load_robot(robot or (read_head(known[0]).options.robot if known else "sim"))

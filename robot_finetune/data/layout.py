@@ -1,5 +1,7 @@
 """What the output folder of a session holds: names that several processes and commands share."""
 
+SESSION_FILE = "session.yaml"
+"""What a session was asked to do; where it is, there is a session."""
 EPISODES = "episodes"
 """One MCAP file an episode, by the episode logger."""
 CHECKPOINTS = "checkpoints"

@@ -19,7 +19,7 @@ from robot_finetune.data.episode_store import episodes_in
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.promotion_log import IMMEDIATE
 from robot_finetune.experiments.offline import BEST, OfflineConfig, OfflineTraining
-from robot_finetune.experiments.session_process import run_session
+from robot_finetune.experiments.session_process import go_on_or_begin
 from robot_finetune.learning.networks.interface import CPU
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.types import SCRIPTED
@@ -76,14 +76,11 @@ class OnlineTraining:
     def _collect(self, folder: Path, grasps: int, policy: Path | None) -> None:
         if (folder / EPISODES).is_dir() and len(episodes_in(folder).paths()) >= grasps:
             return
-        if (folder / "session.yaml").is_file():
-            run_session(["--resume", str(folder), "--grasps", str(grasps)])
-            return
-        words = ["--robot", self.robot, "--variation", self.variation, "--seed", str(self.seed), "--out", str(folder)]
-        words += ["--grasps", str(grasps), "--policy", SCRIPTED if policy is None else str(policy)]
+        beginning = ["--robot", self.robot, "--variation", self.variation, "--seed", str(self.seed)]
+        beginning += ["--policy", SCRIPTED if policy is None else str(policy)]
         if policy is not None:
-            words += ["--before", "0", "--after", "0", "--promotion", IMMEDIATE]
-        run_session(words)
+            beginning += ["--before", "0", "--after", "0", "--promotion", IMMEDIATE]
+        go_on_or_begin(folder, ["--grasps", str(grasps)], beginning)
 
     def _learn(self, sessions: list[Path], out: Path, policy: Path | None) -> Path:
         recipe = self.config.learn

@@ -8,7 +8,7 @@ that was killed goes on with identical results.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ class Pretraining:
 
     def _collect_scripted(self, workers: Workers) -> None:
         config, first = self.config, TRAINING_SEED * (self.config.seed + 1)
-        source = replace(self._rollouts(TEACHER, SCRIPTED), network=config.network)
+        source = self._rollouts(TEACHER, SCRIPTED)
         collected = workers.start(source, range(first, first + config.scripted))
         for episode in with_progress(collected, config.scripted, "collecting scripted episodes"):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already
@@ -148,19 +148,21 @@ class Pretraining:
         config = self.config
         first = TRAINING_SEED * (config.seed + 1) + config.scripted + (self.round - 1) * config.round_episodes
         policy = str(self._save_policy(f"collecting/{self.round:04d}"))
-        source = replace(self._rollouts(policy, EXPLORE), patterns=self.round >= config.patterns_from)
+        source = self._rollouts(policy, EXPLORE, patterns=self.round >= config.patterns_from)
         return workers.start(source, range(first, first + config.round_episodes))
 
-    def _rollouts(self, policy: str, mode: str) -> RolloutConfig:
+    def _rollouts(self, policy: str, mode: str, patterns: bool = False) -> RolloutConfig:
+        """Episodes of a policy in randomised scenes of the training family."""
         config = self.config
         return RolloutConfig(
             policy,
-            "base",
-            self.robot,
-            mode,
-            "training",
+            robot=self.robot,
+            mode=mode,
+            family="training",
             randomise=config.randomise,
+            patterns=patterns,
             randomisation=config.randomisation,
+            network=config.network,
         )
 
     def _draw(self, rng: np.random.Generator) -> Batch:

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 
 from robot_finetune.config import ConfigError
+from robot_finetune.data.layout import SESSION_FILE
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP)
 """Besides Ctrl-C, which the terminal sends to both."""
@@ -42,3 +44,13 @@ def run_session(words: Sequence[str], environment: Mapping[str, str] | None = No
         raise KeyboardInterrupt
     if process.returncode:
         raise ConfigError(f"the session has failed (exit code {process.returncode}); what it said above tells why")
+
+
+def go_on_or_begin(
+    folder: Path, lengths: Sequence[str], beginning: Sequence[str], environment: Mapping[str, str] | None = None
+) -> None:
+    """`run_session` in `folder`: go on with the session that is there, or begin one.
+
+    lengths: options of either. beginning: those of a new one. Raises ConfigError, KeyboardInterrupt."""
+    there = (folder / SESSION_FILE).is_file()
+    run_session([*(["--resume", str(folder)] if there else ["--out", str(folder), *beginning]), *lengths], environment)

@@ -11,6 +11,7 @@ from robot_finetune.config import setting
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.robot.workspace import bin_corners
 
 DARK = 16.0
 PALETTE_SIZE = 96
@@ -120,9 +121,8 @@ class SceneComparison:
 
 def bin_mask(camera: CameraModel, profile: RobotProfile, height: float) -> np.ndarray:
     """bool (height, width): where the bin and what lies in it can appear."""
-    (x, y), (a, b) = profile.bin_center, profile.bin_half
-    corners = [(x + i * a, y + j * b, profile.floor_z + z) for i in (-1, 1) for j in (-1, 1) for z in (0, height)]
-    pixels = camera.project(np.array(corners))
+    floor = bin_corners(profile)
+    pixels = camera.project(np.vstack([floor, floor + [0.0, 0.0, height]]))
     if not np.isfinite(pixels).all():
         raise RobotError(
             "the camera does not see the bin: correct camera.position and camera.target in the robot profile"

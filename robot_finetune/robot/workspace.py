@@ -44,3 +44,9 @@ def box_edges(low: Sequence[float], high: Sequence[float]) -> np.ndarray:
     """The twelve edges (12, 2, 3) of a box [m]."""
     corners = np.array([[(low, high)[i >> axis & 1][axis] for axis in range(3)] for i in range(8)])
     return np.array([(corners[i], corners[i | 1 << axis]) for i in range(8) for axis in range(3) if not i >> axis & 1])
+
+
+def bin_corners(profile: RobotProfile) -> np.ndarray:
+    """The corners (4, 3) of the bin's floor, in turn [m]."""
+    (x, y), (a, b) = profile.bin_center, profile.bin_half
+    return np.array([(x + i * a, y + j * b, profile.floor_z) for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))])

@@ -11,10 +11,9 @@ import yaml
 
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, from_yaml, policy_folder, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.layout import SESSION_FILE
 from robot_finetune.data.promotion_log import GATED, IMMEDIATE
 from robot_finetune.types import AUTO, EXPLORE, SCRIPTED
-
-SESSION_FILE = "session.yaml"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from robot_finetune.config import ConfigError, resolve
 from robot_finetune.data.episode_store import episodes_in
-from robot_finetune.data.layout import EPISODES
+from robot_finetune.data.layout import EPISODES, SESSION_FILE
 from robot_finetune.data.version_card import read_card
 from robot_finetune.robot.profile import load_robot
-from robot_finetune.session.options import SESSION_FILE, SessionHead, merge_options, read_head
+from robot_finetune.session.options import SessionHead, merge_options, read_head
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import SCRIPTED
 

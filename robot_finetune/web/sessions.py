@@ -9,9 +9,9 @@ from typing import Any
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.folder_lock import owner_of
-from robot_finetune.data.layout import EPISODES
+from robot_finetune.data.layout import EPISODES, SESSION_FILE
 from robot_finetune.session.metrics import read_metrics
-from robot_finetune.session.options import SESSION_FILE, read_head
+from robot_finetune.session.options import read_head
 from robot_finetune.session.summary import SUMMARY_FILE
 from robot_finetune.stats import Proportion
 

@@ -19,7 +19,7 @@ from robot_finetune.data.episode_log import episode_path, read_episode
 from robot_finetune.data.episode_table import relabel
 from robot_finetune.data.folder_lock import owner_of
 from robot_finetune.data.label_log import LABELS_FILE
-from robot_finetune.data.layout import CHECKPOINTS, EPISODES
+from robot_finetune.data.layout import CHECKPOINTS, EPISODES, SESSION_FILE
 from robot_finetune.data.promotion_log import PROMOTION_FILE
 from robot_finetune.data.step_arrays import to_png
 from robot_finetune.files import to_json
@@ -28,7 +28,7 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.profile import SIMULATED, load_robot
 from robot_finetune.ros.environment import graph_environment
 from robot_finetune.session.metrics import METRICS_FILE
-from robot_finetune.session.options import SESSION_FILE, read_head
+from robot_finetune.session.options import read_head
 from robot_finetune.session.place import PLACE_FILE, Place, read_place
 from robot_finetune.session.record import SessionReader
 from robot_finetune.web.live_state import LiveState, buttons

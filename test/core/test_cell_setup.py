@@ -270,3 +270,13 @@ def test_what_setup_cannot_measure_has_to_be_given_first(tmp_path):
         open_draft("template", tmp_path / "x.yaml")
     with pytest.raises(ConfigError, match="yaml"):
         open_draft("sim", tmp_path / "x.txt")
+
+
+def test_a_square_bin_takes_the_place_of_a_longer_one_that_was_measured_before(walk):
+    wizard, draft = walk(["skip", "skip", "skip", "y", "skip", "n", "n"])
+    draft.measured(bin_half_depth=0.25)
+    wizard.console = Console(
+        io.StringIO("\n".join([*corner_commands(load_robot("sim"), 0.12), ""]) + "\n"), wizard.output
+    )
+    wizard._bin()
+    assert draft.profile.bin_half == pytest.approx((0.12, 0.12), abs=0.005)

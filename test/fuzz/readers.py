@@ -22,7 +22,7 @@ from robot_finetune.data.episode_log import CorruptEpisode, EpisodeLogError, rea
 from robot_finetune.data.export import export
 from robot_finetune.data.folder_lock import FolderBusy, folder_lock
 from robot_finetune.data.label_log import LABELS_FILE, Label, Labels, add_label
-from robot_finetune.data.layout import CHECKPOINTS, LINEAGE
+from robot_finetune.data.layout import CHECKPOINTS, LINEAGE, SESSION_FILE
 from robot_finetune.data.promotion_log import (
     BEGUN,
     JUDGED,
@@ -47,7 +47,7 @@ from robot_finetune.learning.promotion.autonomy import restored
 from robot_finetune.learning.promotion.gate import PromotionConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.session.metrics import METRICS_FILE, SessionMetrics, read_metrics, write_json, write_metrics
-from robot_finetune.session.options import SESSION_FILE, SessionHead, read_head, write_head
+from robot_finetune.session.options import SessionHead, read_head, write_head
 from robot_finetune.session.place import PLACE_FILE, read_place, write_place
 from robot_finetune.session.summary import SUMMARY_FILE
 from robot_finetune.sim.variations import load_variation

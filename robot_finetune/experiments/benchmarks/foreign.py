@@ -23,7 +23,7 @@ from robot_finetune.data.episode_table import list_rows
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable
 from robot_finetune.experiments.benchmarks.adaptation import made_by
-from robot_finetune.experiments.session_process import run_session
+from robot_finetune.experiments.session_process import go_on_or_begin
 from robot_finetune.files import parse_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.stats import Proportion
@@ -58,22 +58,12 @@ def session(plan: Plan, folder: Path, seed: int) -> None:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    words = [
-        str(plan.simulator),
-        "--robot",
-        str(plan.robot),
-        "--seed",
-        str(SEED + seed),
-        "--truth",
-        str(folder / TRUTH),
-    ]
+    words = [str(plan.simulator), "--robot", str(plan.robot), "--seed", str(SEED + seed)]
+    words += ["--truth", str(folder / TRUTH)]
     lengths = ["--grasps", str(plan.grasps), "--before", str(plan.before), "--after", str(plan.after)]
-    out = folder / "session"
-    which = ["--resume", str(out)] if (out / "session.yaml").is_file() else ["--out", str(out), "--seed", str(seed)]
-    if "--out" in which:
-        which += ["--robot", str(plan.robot), "--variation", "base", "--policy", plan.policy]
+    beginning = ["--robot", str(plan.robot), "--variation", "base", "--policy", plan.policy, "--seed", str(seed)]
     with _simulator([sys.executable, *words], environment, folder / "simulator.log"):
-        run_session([*which, *lengths], environment)
+        go_on_or_begin(folder / "session", lengths, beginning, environment)
 
 
 @contextmanager
@@ -114,9 +104,8 @@ def markdown(result: dict[str, Any]) -> str:
         for seed, cell in result["sessions"].items()
     ]
     title = f"Success before and after {result['plan']['grasps']} grasps, and judgements that were right"
-    return (
-        "# A foreign cell\n\n" + table(title, ["seed", "before", "after", "judged"], rows) + origin(result["made_by"])
-    )
+    text = table(title, ["seed", "before", "after", "judged"], rows)
+    return "# A foreign cell\n\n" + text + origin(result["made_by"])
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
