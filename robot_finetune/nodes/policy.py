@@ -102,7 +102,7 @@ class PolicyNode(ManagedNode):
         self._reset_scene = SceneReset(self, profile.scene, self._control.check)
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
         self._promotion = PromotionPublisher(self, self._policy, self._robot.clock)
-        self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check)
+        self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check, self._hold_until)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
         self._joystick = joystick = Joystick(parameters.joystick)
         listen(self, Joy, "~/joy", lambda message: joystick.hear(message.axes, message.buttons), NEWEST)
@@ -250,8 +250,8 @@ class PolicyNode(ManagedNode):
                 self.get_logger().error(message)
             while self._control.held(message) and not come():
                 pass
-            self._control.release(message)
         finally:
+            self._control.release(message)
             self._held = False
 
     def _load(self) -> None:

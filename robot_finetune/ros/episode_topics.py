@@ -88,11 +88,15 @@ class MessagesByEpisode:
 class OutcomeJudge:
     """Implements `interfaces.Judge` by the grasp detector's message about the episode that `episode_id` names."""
 
-    def __init__(self, node: Node, timeout: float, check: Check = no_check) -> None:
-        """timeout: wall seconds that the grasp detector may take."""
+    def __init__(
+        self, node: Node, timeout: float, check: Check, hold: Callable[[str, Callable[[], bool]], object]
+    ) -> None:
+        """timeout: wall seconds that the grasp detector may take. hold: called with the reason when it takes longer;
+        returns when what it is given becomes true, or when an operator does not want to wait."""
         self._episode_id = ""
         self._timeout = timeout
         self._check = check
+        self._hold = hold
         self._outcomes = MessagesByEpisode(node, GraspOutcomeMsg, "grasp_outcome", "grasp_detector", message_to_outcome)
         self.require_detector = self._outcomes.require_sender
 
@@ -107,13 +111,23 @@ class OutcomeJudge:
         self._outcomes.expect(episode_id)
 
     def __call__(self, evidence: GraspEvidence) -> GraspOutcome:
-        """Raises RobotError with the reason if the grasp detector does not judge, or does not answer."""
-        outcome: GraspOutcome | None = self._outcomes.wait(self.episode_id, self._timeout, self._check)
-        if outcome is None:
-            raise RobotError(
-                f"no judgement on {self._outcomes.topic} for {self._timeout:.1f} s: is grasp_detector running? "
-                "If it is, its diagnostics tell what it lacks"
-            )
+        """Raises RobotError with the reason if the grasp detector does not judge, or an operator goes on without."""
+        if outcome := self._wait(self._timeout):
+            return outcome
+        silent = (
+            f"no judgement on {self._outcomes.topic} for {self._timeout:.1f} s: is grasp_detector running? If it is, "
+            "its diagnostics tell what it lacks"
+        )
+        self._hold(f"{silent}. Grasping goes on when it answers; ~/start gives this grasp up", self._has_answered)
+        if outcome := self._wait(0.0):
+            return outcome
+        raise RobotError(silent)
+
+    def _has_answered(self) -> bool:
+        return self._wait(1.0) is not None
+
+    def _wait(self, timeout: float) -> GraspOutcome | None:
+        outcome: GraspOutcome | None = self._outcomes.wait(self.episode_id, timeout, self._check)
         return outcome
 
 

@@ -39,7 +39,7 @@ class PolicyParameters:
     out: str = setting("", "output folder, whose promotion.jsonl says how versions did; empty: nothing is kept")
     ready_timeout: float = setting(30.0, "longest wait for all devices at the start", unit="s", low=0.1, high=3600.0)
     outcome_timeout: float = setting(
-        10.0, "longest wait for the grasp detector's judgement", unit="s", low=0.1, high=600.0
+        10.0, "longest wait for the grasp detector before grasping pauses", unit="s", low=0.1, high=600.0
     )
     summary_timeout: float = setting(
         10.0, "longest wait for the logger before grasping pauses", unit="s", low=0.1, high=600.0

@@ -4,6 +4,7 @@ Each has one line that names cause and cure; nothing that was logged is lost.
 """
 
 import pytest
+from std_srvs.srv import Trigger
 
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.exit_codes import MISCONFIGURED
@@ -75,13 +76,31 @@ def test_a_dead_camera_discards_the_episode_and_grasping_goes_on_when_it_is_back
     assert policy.running and "Traceback" not in policy.output
 
 
-def test_a_silent_grasp_detector_is_named(cell, ros):
+def test_a_silent_grasp_detector_is_named_and_waited_for(cell, ros):
+    """However long that takes, it ends no session. A grasp that the new one did not see whole is not judged."""
     cell.logger()
-    policy = cell.policy(outcome_timeout=2.0, max_failures=1)
+    policy = cell.policy(outcome_timeout=2.0)
     ros.wait_until(lambda: cell.summaries, "an episode")
     cell.detector.kill()
-    ros.wait_until(lambda: cell.state == "error", "the error")
-    assert "is grasp_detector running?" in cell.status.message and policy.running
+    ros.wait_until(lambda: cell.state == "paused", "the pause")
+    assert "is grasp_detector running?" in cell.status.message
+    waiting, known = cell.status.episode_id, len(cell.summaries)
+    cell.spawn("grasp_detector")
+    ros.wait_until(lambda: len(cell.summaries) > known, "a grasp that the new one judged")
+    assert waiting in cell.discarded() and policy.running
+
+
+def test_an_operator_may_give_up_a_grasp_that_nobody_judges(cell, ros):
+    cell.logger()
+    cell.policy(outcome_timeout=2.0)
+    ros.wait_until(lambda: cell.summaries, "an episode")
+    cell.detector.stop()
+    ros.wait_until(lambda: cell.state == "paused", "the pause")
+    waiting = cell.status.episode_id
+    assert "~/start gives this grasp up" in cell.status.message
+    assert ros.call(Trigger, "policy/start").success
+    ros.wait_until(lambda: waiting in cell.discarded(), "the grasp given up")
+    ros.wait_until(lambda: "nobody publishes" in cell.status.message, "what it waits for next")
 
 
 def test_a_simulation_that_dies_is_named(cell, ros):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from processes import TestNode
+from processes import PATIENCE, TestNode
 from small_session import SessionProcess, small_session
 from tally import Tally
 
@@ -19,7 +19,6 @@ from robot_finetune.session.versions import session_versions
 VICTIMS = ("camera", "grasp_detector", "episode_logger", "trainer", "policy", "sim_cell", "all", "session")
 BETWEEN = (0.5, 4.0)
 """Wall seconds between two kills."""
-PATIENCE = 90.0
 
 
 def killed_sessions(count: int, seed: int, folder: Path) -> Tally:
@@ -37,6 +36,7 @@ def killed_sessions(count: int, seed: int, folder: Path) -> Tally:
             known = len(summaries)
             if not _grasps(node, session, lambda known=known: len(summaries) > known):
                 tally.note(f"no grasp after kill {number}: {session.printed[-300:]}")
+                _show(folder / "out" / "logs")
                 break
             node.spin_for(float(rng.uniform(*BETWEEN)))
             _kill(session, VICTIMS[number % len(VICTIMS)])
@@ -58,6 +58,12 @@ def _grasps(node: TestNode, session: SessionProcess, done) -> bool:
             return False
         node.spin_for(0.1)
     return True
+
+
+def _show(logs: Path) -> None:
+    """For whoever has to understand it: what each node printed last."""
+    for log in sorted(logs.glob("*.log")):
+        print(f"{log.stem} had printed:\n{log.read_text()[-2000:]}", flush=True)
 
 
 def _kill(session: SessionProcess, victim: str) -> None:
