@@ -1,6 +1,7 @@
 """Nodes that were killed leave their shared memory; the next start of a graph gives it back."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -14,6 +15,11 @@ def segments(pid):
     """Names of the large segments that a process has made, and not merely opened."""
     locks = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
     return {Path(lock).name.removesuffix("_el") for lock in locks if "/fastdds_" in lock and lock.endswith("_el")}
+
+
+def ports(pid):
+    """Names of the ports that a process alone hears."""
+    return {name for name in segments(pid) if "port" in name}
 
 
 def test_the_next_start_frees_what_killed_nodes_held_and_touches_no_living_one(spawn_node, ros, tmp_path):
@@ -39,5 +45,21 @@ def test_the_next_start_frees_what_killed_nodes_held_and_touches_no_living_one(s
         count = len(images)
         ros.wait_until(lambda: len(images) > count + 5, "images of the living node")
         assert living.running
+    finally:
+        runner.stop()
+
+
+def test_a_node_that_is_started_again_does_not_take_the_dead_ones_ports(ros, tmp_path):
+    """Others may go on writing into those, whose files are gone, and it would never hear them."""
+    runner = ProcessRunner(tmp_path / "logs", os.environ, print)
+    try:
+        runner.start([NodeSpec("camera", "camera", respawn=True)])
+        ros.wait_until(lambda: ports(runner.pid("camera")), "its port")
+        first = runner.pid("camera")
+        before = ports(first)
+        os.kill(first, signal.SIGKILL)
+        ros.wait_until(lambda: runner.poll() or runner.pid("camera") != first, "the next one")
+        ros.wait_until(lambda: ports(runner.pid("camera")), "its port")
+        assert not before & ports(runner.pid("camera"))
     finally:
         runner.stop()
