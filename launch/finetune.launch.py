@@ -19,7 +19,7 @@ from robot_finetune.graph.node_spec import NodeSpec
 from robot_finetune.graph.options import launch_arguments, parse_options
 from robot_finetune.graph.recording import record_command, replay_command, require_rosbag2
 from robot_finetune.ros.environment import executable, missing_environment
-from robot_finetune.ros.shared_memory import remove_orphans
+from robot_finetune.ros.node.shared_memory import remove_orphans
 
 
 def start(context: LaunchContext) -> list:

@@ -21,7 +21,7 @@ from processes import NodeProcess, TestNode, spawner
 
 from robot_finetune.data.replay_cache import CACHE_FOLDER
 from robot_finetune.ros.environment import node_environment, unused_domain
-from robot_finetune.ros.shared_memory import remove_orphans
+from robot_finetune.ros.node.shared_memory import remove_orphans
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")  # on a busy computer everything takes longer: no property depends on it

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robot_finetune.data.disk import free_bytes, no_room
 from robot_finetune.doctor.check import ERROR, OK, WARNING, Check, failed
-from robot_finetune.ros.shared_memory import FOLDER, orphans
+from robot_finetune.ros.node.shared_memory import FOLDER, orphans
 
 LITTLE_MEMORY, SOME_MEMORY = 24 << 20, 200 << 20
 """Free bytes of shared memory: one node takes 17 MB at most, a session has seven."""

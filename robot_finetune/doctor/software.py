@@ -12,7 +12,8 @@ from pathlib import Path
 
 from robot_finetune.doctor.check import ERROR, OK, WARNING, Check, failed
 from robot_finetune.needs import MESSAGES, PYTHON, missing, pip_cure, requirements
-from robot_finetune.ros.environment import LOOPBACK, executable, profiles_variable, uses_fast_dds
+from robot_finetune.ros.environment import LOOPBACK, executable
+from robot_finetune.ros.node.fast_dds import profiles_variable, uses_fast_dds
 
 OLDEST_PYTHON = (3, 11)
 TOO_OLD = ("foxy", "galactic", "humble", "iron")

@@ -6,7 +6,6 @@ can, they end with this process however it dies. All calls come from the main th
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -22,7 +21,7 @@ from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.graph.node_spec import PACKAGE, NodeSpec
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.environment import executable
-from robot_finetune.ros.shared_memory import remove_orphans, with_own_ports
+from robot_finetune.ros.node.shared_memory import remove_orphans
 
 HEALTHY = 10.0
 """Wall seconds after which a process counts as well started; one that dies sooner is started again more slowly."""
@@ -63,7 +62,6 @@ class ProcessRunner:
         self._environment = dict(environment)
         self._restarted = restarted
         self._processes: dict[str, _Process] = {}
-        self._spawned = os.getpid()  # counts on from where other graphs hardly are
         self.restarts: dict[str, int] = {}
         self.refused: dict[str, str] = {}
         logs.mkdir(parents=True, exist_ok=True)
@@ -135,12 +133,10 @@ class ProcessRunner:
     def _spawn(self, spec: NodeSpec) -> subprocess.Popen[bytes]:
         remove_orphans()  # of nodes that were killed, here or in a run before: /dev/shm is small in a container
         command = [*_end_with_parent(), *node_command(spec)]
-        self._spawned += 1
-        environment = with_own_ports(self._environment, self._spawned, self._logs / f"{spec.name}.fastdds.xml")
         with self._log_path(spec.name).open("ab") as log:
             return subprocess.Popen(
                 command,
-                env=environment,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from robot_finetune.config import ConfigError, share_path
+from robot_finetune.ros.node.fast_dds import profiles_variable, uses_fast_dds
 
 PACKAGE = "robot_finetune"
-OLD_DISTRIBUTIONS = ("humble", "iron", "jazzy")
-"""Where Fast DDS reads its profiles from the file in FASTRTPS_DEFAULT_PROFILES_FILE; later from FASTDDS_..."""
 LOOPBACK = "fastdds_loopback.xml"
 """The profile that binds Fast DDS to this computer. It says all of it: the discovery range LOCALHOST of ROS 2 would
 open sockets on the other network cards besides."""
@@ -34,12 +33,6 @@ def missing_environment(base: Mapping[str, str], profile: str = "fastdds_shm.xml
     return {name: value for name, value in needed.items() if name not in base}
 
 
-def profiles_variable(base: Mapping[str, str]) -> str:
-    """The variable that names the file with Fast DDS's profiles, in the ROS 2 of the environment `base`."""
-    library = "FASTRTPS" if base.get("ROS_DISTRO") in OLD_DISTRIBUTIONS else "FASTDDS"
-    return f"{library}_DEFAULT_PROFILES_FILE"
-
-
 def node_environment(domain_id: int | None = None) -> dict[str, str]:
     """This process's environment for nodes that it starts itself: other computers neither hear nor reach them.
 
@@ -52,11 +45,6 @@ def node_environment(domain_id: int | None = None) -> dict[str, str]:
     if domain_id is not None:
         environment["ROS_DOMAIN_ID"] = str(domain_id)
     return environment
-
-
-def uses_fast_dds(base: Mapping[str, str]) -> bool:
-    """Whether nodes in the environment `base` communicate by Fast DDS, which is ROS 2's default."""
-    return "fastrtps" in base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
 
 
 def graph_environment(simulated: bool, domain_id: int | None = None) -> dict[str, str]:

@@ -14,7 +14,8 @@ from robot_finetune.config import share_path
 from robot_finetune.doctor import folder, machine, software
 from robot_finetune.doctor.check import guarded
 from robot_finetune.doctor.robot import robot
-from robot_finetune.ros.environment import executable, profiles_variable
+from robot_finetune.ros.environment import executable
+from robot_finetune.ros.node.fast_dds import profiles_variable
 
 pytest.importorskip("robot_finetune.msg", reason="the messages are not built")
 

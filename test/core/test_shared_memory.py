@@ -5,12 +5,10 @@ import os
 import subprocess
 import sys
 import time
-from xml.etree import ElementTree
 
 import pytest
 
-from robot_finetune.ros.environment import LOOPBACK, missing_environment
-from robot_finetune.ros.shared_memory import orphans, remove_orphans, with_own_ports
+from robot_finetune.ros.node.shared_memory import orphans, remove_orphans
 
 DEAD, PORT = "fastdds_0123456789abcdef", "fastdds_port7411"
 OTHERS = ("lttng-ust-wait-6", "fastdds_notes.txt", "fast_datasharing_1", "sem.somebody", "fastdds_0123456789abcdeX_el")
@@ -67,22 +65,3 @@ def test_a_lock_that_is_just_being_made_is_left_alone(folder):
 
 def test_a_system_without_the_folder_has_nothing_to_clean(tmp_path):
     assert remove_orphans(tmp_path / "shm") == 0
-
-
-def test_each_process_gets_a_participant_of_its_own_and_profiles_of_the_user_stay(tmp_path):
-    known = {"OTHER": "1", **missing_environment({}, LOOPBACK)}
-    variable = next(name for name in known if name.endswith("_PROFILES_FILE"))
-    numbers = []
-    for number in range(5, 8):
-        made = with_own_ports(known, number, tmp_path / "node.xml")
-        root = ElementTree.parse(made[variable]).getroot()
-        numbers += [element.text for element in root.iter() if element.tag.endswith("participantID")]
-        assert {**made, variable: known[variable]} == known
-    assert numbers == ["45", "46", "47"]
-    (tmp_path / "own.xml").write_text("<dds><rtps><participantID>3</participantID></rtps></dds>")
-    for untouched in ("own.xml", "missing.xml"):
-        environment = {**known, variable: str(tmp_path / untouched)}
-        assert with_own_ports(environment, 5, tmp_path / "node.xml") == environment
-    assert with_own_ports(known, 5, tmp_path / "no" / "folder.xml") == known
-    other = {**known, "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
-    assert with_own_ports(other, 5, tmp_path / "node.xml") == other

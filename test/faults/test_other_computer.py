@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from robot_finetune.config import share_path
-from robot_finetune.ros.environment import executable, graph_environment, node_environment, profiles_variable
+from robot_finetune.ros.environment import executable, graph_environment, node_environment
+from robot_finetune.ros.node.fast_dds import profiles_variable
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 LISTENER = """

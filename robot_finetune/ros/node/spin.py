@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,8 @@ from robot_finetune.config import ConfigError
 from robot_finetune.exit_codes import DONE, FAILED, MISCONFIGURED
 from robot_finetune.files import one_line
 from robot_finetune.robot.interfaces import RobotError
+from robot_finetune.ros.node.fast_dds import own_ports
+from robot_finetune.ros.node.shared_memory import remove_orphans
 from robot_finetune.ros.node.signals import end_signals
 from robot_finetune.ros.node.sim_time import take_sound_times_only
 
@@ -32,7 +35,9 @@ START_ERRORS: tuple[type[Exception], ...] = (ConfigError, ParameterException, *P
 """What a user can cure: reported in one line. Anything else is a defect of the program and keeps its traceback."""
 
 LOOK_EVERY = 0.5
-"""Wall seconds between two looks at whether to end: a node that waits for messages sometimes sleeps over the signal."""
+"""Wall seconds between two looks: at whether to end, for a node that waits for messages sometimes sleeps over the
+signal, and at what killed processes have left. Fast DDS finds out after a second that one is dead, and then waits for
+ever for a lock of its own in whoever sends to it, if the dead one's lock files are still there (its issue 6485)."""
 
 RCLError: Any = rclpy_implementation.RCLError
 InvalidHandle: Any = rclpy_implementation.InvalidHandle
@@ -71,12 +76,17 @@ def run_node(
             return _report(error, MISCONFIGURED)
         take_sound_times_only()
         try:
-            node = factory()
+            with own_ports():
+                node = factory()
             start(node)
             executor = SingleThreadedExecutor()
             executor.add_node(node)
+            looked = time.monotonic()
             while rclpy.ok() and not ending.is_set():
                 executor.spin_once(timeout_sec=LOOK_EVERY)
+                if time.monotonic() - looked > LOOK_EVERY:
+                    remove_orphans()
+                    looked = time.monotonic()
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         except (*START_ERRORS, *errors) as error:

@@ -1,4 +1,4 @@
-"""The shared memory of Fast DDS in /dev/shm: what processes that were killed leave there, and ports that are new.
+"""The shared memory of Fast DDS in /dev/shm: what processes that were killed have left there.
 
 Each segment has a lock file beside it that its owner holds by flock for as long as it lives, and the kernel lets go of
 however it dies. That is Fast DDS's own rule (`fastdds shm clean`); it holds across containers that share the folder.
@@ -10,17 +10,13 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-from robot_finetune.ros.environment import profiles_variable, uses_fast_dds
 
 FOLDER = Path("/dev/shm")
 YOUNG = 2.0
 """Seconds since a lock file was made within which its owner may not hold it yet."""
-PARTICIPANTS = range(40, 120)
-"""Participant ids that Fast DDS, which counts from 0, hardly gives by itself; each has ports of its own."""
 _LOCK = re.compile(r"(fastdds_(?:[0-9a-z]{16}|port\d{1,5}))_(el|sl)")
 
 
@@ -48,27 +44,6 @@ def remove_orphans(folder: Path = FOLDER) -> int:
                     file.unlink()
                     freed += size
     return freed
-
-
-def with_own_ports(environment: Mapping[str, str], number: int, profile: Path) -> dict[str, str]:
-    """`environment` for the process with this number of a graph, which is to hear what others tell it.
-
-    By itself Fast DDS gives a new process the ports of one that was killed. Others that still write into the dead one's
-    port, whose file is gone, may never notice, and the new one hears nothing of them. So each process gets a
-    participant id that none had before it; where that is taken all the same, Fast DDS takes the next. profile: file
-    that is written for it. Profiles that give an id, or cannot be read or written, are left as they are.
-    """
-    variable, participant = profiles_variable(environment), PARTICIPANTS[number % len(PARTICIPANTS)]
-    if not uses_fast_dds(environment):
-        return dict(environment)
-    try:
-        text = Path(environment.get(variable, "")).read_text()
-        if text.count("<rtps>") != 1 or "<participantID>" in text:
-            return dict(environment)
-        profile.write_text(text.replace("<rtps>", f"<rtps>\n        <participantID>{participant}</participantID>"))
-    except (OSError, UnicodeDecodeError):
-        return dict(environment)
-    return {**environment, variable: str(profile)}
 
 
 def _names(folder: Path) -> list[str]:
