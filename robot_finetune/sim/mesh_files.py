@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_finetune.config import ConfigError, package_share
-from robot_finetune.files import read_file
+from robot_finetune.files import one_line, read_file
 
 SIZE_LIMIT = 200_000_000  # bytes of one file
 SEEN_DETAIL = 0.005  # m; what is smaller is not told apart in a camera's image
@@ -43,8 +43,8 @@ def read_mesh(path: Path, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise MeshError(f"{path.name} is neither OBJ nor STL")
     try:
         vertices, faces = readers[path.suffix.lower()](read_file(path, SIZE_LIMIT))
-    except (OSError, ValueError, IndexError) as error:
-        raise MeshError(f"{path.name} cannot be read ({error})") from error
+    except (OSError, ValueError, OverflowError) as error:
+        raise MeshError(f"{path.name} cannot be read ({one_line(error)})") from error
     if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
         raise MeshError(f"{path.name} holds no triangles of its vertices")
     return vertices * scale, faces[:, ::-1] if np.prod(scale) < 0 else faces

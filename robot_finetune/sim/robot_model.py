@@ -35,11 +35,10 @@ class RobotModel:
     """What building a cell needs to know of its robot, besides the URDF.
 
     coupled: (offset, multiplier) by which each joint of the gripper follows its commanded one. sides: the links of one
-    finger and of the other. lever: way of the
-    middle of a finger [m] for one unit of the commanded joint. mount: the link that
-    carries the palm. axes: (3, 3) in the mount's frame, z where the tool points and y against the tool's y axis.
-    approach: (3,) where the tool points, in the frame of each finger link, closed. base: position and quaternion of the
-    base frame in the description's root."""
+    finger and of the other. lever: way of the middle of a finger [m] for one unit of the commanded joint. mount: the
+    link that carries the palm. axes: (3, 3) in the mount's frame, z where the tool points and y against the tool's y
+    axis. approach: (3,) where the tool points, in the frame of each finger link, closed. base: position and quaternion
+    of the base frame in the description's root."""
 
     urdf: CellUrdf
     coupled: dict[str, tuple[float, float]]
@@ -109,8 +108,9 @@ class _Gripper:
         )
 
     def _sides_and_lever(self, down: np.ndarray) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], float]:
-        """The links of each finger, told apart by where they are when open, and the way of the middle of one
-        for one unit of the joint. Raises ConfigError where they do not close along the base's y axis at yaw 0."""
+        """The links of each finger, told apart by where they are when open, and the way of the middle of one for one
+        unit of the joint. Raises ConfigError where they do not move, along the base's y axis at yaw 0, beside the tip
+        frame."""
         shapes = {
             name: [i for i in range(self._model.ngeom) if self._model.geom_bodyid[i] == self._model.body(name).id]
             for name in self._urdf.fingers
@@ -131,6 +131,11 @@ class _Gripper:
         sides: tuple[list[str], list[str]] = ([], [])
         for name, center in centers.items():
             sides[int((center - tip) @ across < 0)].append(name)
+        if not all(sides):
+            raise ConfigError(
+                f"{self._profile.urdf}: {self._profile.tip_frame!r} is not between the fingers; correct tip_frame in "
+                f"the profile of {self._profile.name}"
+            )
         slides = self._model.joint(self._urdf.gripper_joint).type[0] == mujoco.mjtJoint.mjJNT_SLIDE
         lever = 1.0 if slides else float(np.linalg.norm(ways[farthest])) / self._travel
         return (tuple(sides[0]), tuple(sides[1])), lever

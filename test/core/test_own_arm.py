@@ -174,6 +174,14 @@ def test_what_cannot_be_built_says_what_to_correct(tmp_path, change, said):
         robot_model(replace(rotating(tmp_path), **change))
 
 
+def test_a_tip_frame_beside_the_fingers_says_what_to_correct(tmp_path):
+    profile = rotating(tmp_path)
+    file = tmp_path / "own.urdf"
+    file.write_text(file.read_text().replace('xyz="0 0 0.12"', 'xyz="0 0.1 0.12"'))
+    with pytest.raises(ConfigError, match="'tip' is not between the fingers; correct tip_frame in the profile of own"):
+        robot_model(profile)
+
+
 def test_a_start_pose_out_of_reach_says_what_to_correct(tmp_path):
     profile = own_arm.profile(tmp_path)
     box = replace(profile.workspace, high=(3.0, 0.23, 0.25))
