@@ -143,8 +143,8 @@ def _calls(source: str) -> Iterator[tuple[str, str, str, int]]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    profile = load_robot()
-    topics = {"topic": "", "arm_topic": profile.arm_topic, "gripper_topic": profile.gripper_topic, **constants}
+    of_profile = {key: value for key, value in vars(load_robot()).items() if key.endswith("_topic")}
+    topics = {"topic": "", **of_profile, **constants}
     for node in ast.walk(tree):
         name = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
         if not isinstance(node, ast.Call) or name not in ("create_publisher", "listen"):

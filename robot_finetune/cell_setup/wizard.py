@@ -11,7 +11,6 @@ import numpy as np
 
 from robot_finetune.cell_setup.console import Console
 from robot_finetune.cell_setup.draft import Draft
-from robot_finetune.cell_setup.drawing import draw_cell
 from robot_finetune.cell_setup.framing import ENOUGH, SHARE, bin_share, suggest_crop
 from robot_finetune.cell_setup.jogging import HELP, jog, pose_text
 from robot_finetune.cell_setup.measurements import (
@@ -24,6 +23,7 @@ from robot_finetune.cell_setup.measurements import (
     tip_error,
 )
 from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.perception.cell_drawing import draw_cell
 from robot_finetune.robot.interfaces import Robot
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.robot.profile import RobotProfile

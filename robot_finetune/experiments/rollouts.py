@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -23,6 +24,7 @@ from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.randomisation import Randomisation, randomise
 from robot_finetune.sim.robot import sim_robot
+from robot_finetune.sim.robot_model import robot_model
 from robot_finetune.sim.teacher_policy import TeacherPolicy
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED, Episode
@@ -59,6 +61,7 @@ class Workers:
 
     def start(self, config: RolloutConfig, seeds: Sequence[int]) -> Iterator[Episode]:
         """Begin at once; the episodes (see `rollouts`) come in the order of their seeds, as they are ready."""
+        say_what_is_replaced(config.robot)
         chunk = SCENES_A_DAY if config.randomise else 4
         return filter(None, self._pool.imap(partial(_rollout, config), seeds, chunksize=chunk))
 
@@ -76,10 +79,20 @@ def rollouts(config: RolloutConfig, seeds: Sequence[int], processes: int = 2) ->
     Each seed is one scene, which starts from the same state whatever ran before: the same for every policy that is
     compared. config.policy names a checkpoint folder whose content stays as it is meanwhile."""
     if processes <= 1:
+        say_what_is_replaced(config.robot)
         yield from filter(None, map(partial(_rollout, config), seeds))
         return
     with Workers(processes) as workers:
         yield from workers.start(config, seeds)
+
+
+@lru_cache
+def say_what_is_replaced(robot: str) -> None:
+    """Warn, once, of what a profile's cell is simulated with in the place of what it has. Raises ConfigError where none
+    can be built."""
+    profile = load_robot(robot)
+    for note in robot_model(profile).urdf.notes:
+        print(f"warning: {profile.name}: {note}", file=sys.stderr)
 
 
 def _rollout(config: RolloutConfig, seed: int) -> Episode | None:

@@ -1,4 +1,4 @@
-"""Node `sim_cell`: the simulated cell with the topics of a camera driver, ros2_control and a clock.
+"""Node `sim_cell`: the simulated cell of a profile with the topics of a camera driver, ros2_control and a clock.
 
 All of the cell (physics, rendering) lives in one worker thread; callbacks only hand commands over to it. Like the
 person beside a real cell, the node follows the policy's status: before an episode it fills the bin again, in the
@@ -20,12 +20,13 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from robot_finetune.config import ConfigError, setting
 from robot_finetune.msg import EpisodePhase
 from robot_finetune.perception.camera_model import CameraModel
-from robot_finetune.robot.profile import load_robot
+from robot_finetune.robot.profile import RobotProfile, load_robot
 from robot_finetune.ros.constants import MODE, PHASE
 from robot_finetune.ros.conversions import message_to_trajectory
 from robot_finetune.ros.images import CAMERA_FRAME, camera_info, numpy_to_image
@@ -36,6 +37,7 @@ from robot_finetune.ros.node.spin import fail, run_node
 from robot_finetune.ros.node.stamps import to_stamp
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.pacing import Pace, Schedule
+from robot_finetune.sim.robot_model import robot_model
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import MODES
 
@@ -67,19 +69,24 @@ class SimCellNode(Node):
         super().__init__("sim_cell")
         self._config = declare_parameters(self, SimCellParameters)
         self._profile = load_robot(self._config.robot)
+        require_topics(self._profile)
+        for note in robot_model(self._profile).urdf.notes:
+            self.get_logger().warning(note)
         self._variation = load_variation(self._config.variation)
         self._commands: queue.SimpleQueue[Callable[[Cell], None]] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._episode_id = ""
         self._episodes = 0
         self._camera_info = camera_info(CameraModel.from_config(self._profile.camera), CAMERA_FRAME)
-        self._images = self.create_publisher(Image, "image_raw", SENSOR)
-        self._camera_infos = self.create_publisher(CameraInfo, "camera_info", SENSOR)
-        self._joint_states = self.create_publisher(JointState, "joint_states", COMMAND)
+        self._images = self.create_publisher(Image, self._profile.image_topic, SENSOR)
+        self._camera_infos = self.create_publisher(CameraInfo, self._profile.camera_info_topic, SENSOR)
+        self._joint_states = self.create_publisher(JointState, self._profile.joint_states_topic, COMMAND)
         self._clocks = self.create_publisher(Clock, "/clock", CLOCK)
         listen(self, JointTrajectory, self._profile.arm_topic, self._on_trajectory, COMMAND)
         listen(self, Float64, self._profile.gripper_topic, self._on_gripper, COMMAND)
         listen(self, EpisodePhase, "episode_phase", self._on_phase, EPISODE)
+        if self._profile.scene.reset_service:
+            self.create_service(Trigger, self._profile.scene.reset_service, self._on_reset)
         self._thread = threading.Thread(target=self._guarded, daemon=True)
         self._thread.start()
 
@@ -103,7 +110,8 @@ class SimCellNode(Node):
         gripper = self._profile.gripper
         if not math.isfinite(message.data):
             raise ValueError(f"the gripper cannot be driven to {message.data}")
-        opening = (message.data - gripper.closed_position) / (gripper.open_position - gripper.closed_position)
+        closed = gripper.command(0.0)
+        opening = (message.data - closed) / (gripper.command(1.0) - closed)
         self._commands.put(lambda cell: cell.command_gripper(opening))
 
     def _on_phase(self, message: EpisodePhase) -> None:
@@ -121,6 +129,11 @@ class SimCellNode(Node):
         if every and (self._episodes - 1) % every == 0:
             seed = int(np.random.default_rng([self._config.seed, number, message.episode]).integers(2**31))
             self._commands.put(lambda cell: cell.reset(seed, FAMILY))
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """The bin is filled by the phase of the episode already."""
+        response.success = True
+        return response
 
     # Worker thread
 
@@ -174,6 +187,25 @@ class SimCellNode(Node):
         self._camera_info.header.stamp = stamp
         self._images.publish(image)
         self._camera_infos.publish(self._camera_info)
+
+
+def require_topics(profile: RobotProfile) -> None:
+    """Raises ConfigError for a profile that asks for other interfaces than this node has."""
+    offered = {
+        "use_sim_time: true": profile.simulated_clock,
+        "arm_action: ''": not profile.arm_action,
+        "motion.backend: trajectory": profile.motion.backend == "trajectory",
+        "gripper.type: position_topic": profile.gripper.type == "position_topic",
+        "camera.transport: raw": profile.camera.transport == "raw",
+        "camera.source: ''": not profile.camera.source,
+        "camera.rectify: false": not profile.camera.rectify,
+    }
+    missing = [setting for setting, given in offered.items() if not given]
+    if missing:
+        raise ConfigError(
+            f"{profile.name}: sim_cell has a clock, trajectories, a position command and plain images; "
+            f"set in a copy of the profile {', '.join(missing)}"
+        )
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import mujoco
 import numpy as np
 
+from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import CameraConfig, RobotProfile
 from robot_finetune.sim.variations import CameraShift, Floor, Light, Tints
 
 VISUAL_GROUP = 1  # of the geoms that are drawn
-GRIPPER = ("gripper", "left_finger", "right_finger")
 TEXELS = 128  # along the bin
 PATCHES = 0.5  # m2 of patches for each m2 of a patched floor
 
@@ -61,23 +63,20 @@ def add_lights(spec: mujoco.MjSpec, profile: RobotProfile, light: Light) -> None
 
 def add_camera(spec: mujoco.MjSpec, config: CameraConfig, shift: CameraShift) -> None:
     """The calibrated camera, moved, turned and zoomed by `shift`, of which the calibration knows nothing."""
-    position, target = np.array(config.position), np.array(config.target)
-    forward = (target - position) / np.linalg.norm(target - position)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
+    calibrated = CameraModel.from_config(config)
     camera = spec.worldbody.add_camera()
     camera.name = "camera"
-    camera.pos = position + np.array(shift.offset)
+    camera.pos = calibrated.position + np.array(shift.offset)
     turned, _ = cv2.Rodrigues(np.radians(shift.turn))
     quaternion = np.empty(4)
-    axes = np.column_stack([right, np.cross(right, forward), -forward])
+    axes = calibrated.rotation * [1.0, -1.0, -1.0]  # MuJoCo's cameras look along -z with y up
     mujoco.mju_mat2Quat(quaternion, np.asarray(axes @ turned).ravel())
     camera.quat, camera.fovy = quaternion, field_of_view(config, shift.zoom)
 
 
-def tint(spec: mujoco.MjSpec, tints: Tints) -> None:
-    """Multiply the colours of table, bin and gripper."""
-    colors = {"table": tints.table, "bin": tints.bin} | dict.fromkeys(GRIPPER, tints.gripper)
+def tint(spec: mujoco.MjSpec, tints: Tints, gripper: Iterable[str]) -> None:
+    """Multiply the colours of table, bin and the links of the gripper."""
+    colors = {"table": tints.table, "bin": tints.bin} | dict.fromkeys(gripper, tints.gripper)
     for body, color in colors.items():
         for geom in (geom for geom in spec.body(body).geoms if geom.group == VISUAL_GROUP):
             geom.rgba = [*np.clip(np.array(geom.rgba[:3]) * color, 0.0, 1.0), geom.rgba[3]]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from robot_finetune.config import ConfigError
 from robot_finetune.robot.joint_trajectory import JointTrajectory
-from robot_finetune.robot.kinematics import Kinematics
+from robot_finetune.robot.kinematics import Kinematics, Unreachable
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.sim import scene
 from robot_finetune.sim.appearance import VISUAL_GROUP
 from robot_finetune.sim.objects import PlacedObject, random_scene
+from robot_finetune.sim.robot_model import ARM_DAMPING_RATIO, robot_model
 from robot_finetune.sim.variations import Variation
 
 CHUNK = 0.02  # s between new set-points
@@ -30,12 +32,16 @@ NOT_DRAWN = (mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX,
 class Cell:
     """One simulated robot cell. Times in s, joints in rad, lengths in m, all in the arm's base frame.
 
-    A cell belongs to one thread; the rendering context too.
+    notes: what of the robot is simulated by something else, a sentence each. A cell belongs to one thread; the
+    rendering context too.
     """
 
     def __init__(self, profile: RobotProfile, variation: Variation = Variation(), seed: int = 0) -> None:
+        """Raises ConfigError for a robot for which no cell can be built."""
         self.profile = profile
-        self.start_joints = Kinematics(profile).inverse(np.array(profile.start_pose))
+        self.start_joints = _start_joints(profile)
+        self._robot = robot_model(profile)
+        self.notes = self._robot.urdf.notes
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
         self._time = self._finger_target = 0.0
         self._seed, self._family = seed, "training"
@@ -102,7 +108,8 @@ class Cell:
         """Drive the fingers towards `opening` (0 closed, 1 open)."""
         config = self.profile.gripper
         share = min(max(opening, 0.0), 1.0)
-        self._finger_target = config.closed_position + share * (config.open_position - config.closed_position)
+        position = config.closed_position + share * (config.open_position - config.closed_position)
+        self._finger_target = (position - self._robot.urdf.zero) * self._robot.urdf.scale
 
     @property
     def time(self) -> float:
@@ -111,23 +118,24 @@ class Cell:
 
     @property
     def joint_positions(self) -> np.ndarray:
-        """(7,) measured arm joints [rad]."""
+        """(n,) measured arm joints [rad]."""
         return self._data.qpos[self._arm_qpos].copy()
 
     @property
     def joint_velocities(self) -> np.ndarray:
-        """(7,) measured arm joint velocities [rad/s]."""
+        """(n,) measured arm joint velocities [rad/s]."""
         return self._data.qvel[self._arm_dofs].copy()
 
     @property
     def finger_position(self) -> float:
-        """Position of the gripper's joint [m], 0 closed."""
-        return float(self._data.qpos[self._finger_qpos])
+        """Position of the profile's gripper.joint [m or rad]."""
+        return float(self._data.qpos[self._finger_qpos]) / self._robot.urdf.scale + self._robot.urdf.zero
 
     @property
     def busy(self) -> bool:
         """Whether the arm follows a trajectory or the fingers move."""
-        fingers = abs(self._data.qvel[self._finger_dof]) > 1e-3 or self._data.act[-1] != self._finger_target
+        speed = abs(self._data.qvel[self._finger_dof]) * self._robot.lever
+        fingers = speed > 1e-3 or self._data.act[-1] != self._finger_target
         return bool(self._data.time < self._since + self._sent.times[-1] or fingers)
 
     def render(self, width: int | None = None, height: int | None = None) -> np.ndarray:
@@ -135,7 +143,9 @@ class Cell:
         size = (width or self.profile.camera.width, height or self.profile.camera.height)
         renderer = self._renderers.get(size)
         if renderer is None:
-            renderer = self._renderers[size] = mujoco.Renderer(self._model, size[1], size[0], max_geom=200)
+            renderer = self._renderers[size] = mujoco.Renderer(
+                self._model, size[1], size[0], max_geom=200 + self._model.ngeom
+            )
             for flag in NOT_DRAWN:
                 renderer.scene.flags[flag] = 0
             renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.variation.scene.light.shadows
@@ -164,7 +174,7 @@ class Cell:
         lifted = set(self._slots[self._data.xpos[self._slots, 2] > self.profile.floor_z + HELD_HEIGHT].tolist())
         pairs = self._model.geom_bodyid[self._data.contact.geom].tolist()
         touching = {a for pair in pairs for a, b in (pair, pair[::-1]) if b in lifted}
-        return bool(np.isin(self._fingers, list(touching)).all())
+        return all(touching & finger for finger in self._fingers)
 
     def object_positions(self) -> np.ndarray:
         """Truth: (count, 3) centres of the objects [m]."""
@@ -182,11 +192,11 @@ class Cell:
         self._model, self._data = model, mujoco.MjData(model)
         self._arm_qpos = np.array([model.joint(name).qposadr[0] for name in profile.joints])
         self._arm_dofs = np.array([model.joint(name).dofadr[0] for name in profile.joints])
-        self._finger_qpos = int(model.joint(profile.gripper.joint).qposadr[0])
-        self._finger_dof = int(model.joint(profile.gripper.joint).dofadr[0])
+        finger = model.joint(self._robot.urdf.gripper_joint)
+        self._finger_qpos, self._finger_dof = int(finger.qposadr[0]), int(finger.dofadr[0])
         slots = range(variation.scene.objects.count)
         self._slots = np.array([model.body(f"object_{i}").id for i in slots])
-        self._fingers = np.array([model.body(name).id for name in ("left_finger", "right_finger")])
+        self._fingers = [{model.body(name).id for name in links} for links in self._robot.sides]
         first = model.joint("object_0")
         self._robot_qpos, self._robot_dofs = slice(0, first.qposadr[0]), slice(0, first.dofadr[0])
         self._view = mujoco.MjvOption()
@@ -200,8 +210,8 @@ class Cell:
         mujoco.mj_resetData(self._model, self._data)
         self._data.qpos[self._arm_qpos] = self.start_joints
         self.command_gripper(1.0)
-        fingers = [self._finger_qpos, self._finger_qpos + 1]
-        self._data.qpos[fingers] = self._finger_target
+        for name, (offset, factor) in self._robot.coupled.items():
+            self._data.joint(name).qpos[0] = offset + factor * self._finger_target
         self._data.act[:] = [*self.start_joints, self._finger_target]
         self._wanted = 0.0
         self._hold(self.start_joints)
@@ -217,12 +227,22 @@ class Cell:
     def _set_points(self, duration: float) -> None:
         """Rates that bring the servos' set-points evenly to where they should be after `duration`."""
         positions, speeds = self._reference(self._data.time + duration)
-        goal = positions + scene.ARM_DAMPING_RATIO * speeds  # the servo's damping is made up for
+        goal = positions + ARM_DAMPING_RATIO * speeds  # the servo's damping is made up for
         self._data.ctrl[:-1] = (goal - self._data.act[:-1]) / duration
-        reach = FINGER_SPEED * duration
+        reach = FINGER_SPEED / self._robot.lever * duration
         self._data.ctrl[-1] = min(max(self._finger_target - self._data.act[-1], -reach), reach) / duration
 
     def _check_path(self) -> None:
         behind = self._data.qpos[self._arm_qpos] - self._reference(self._data.time)[0]
         if np.abs(behind).max() > PATH_TOLERANCE:
             self._hold(self.joint_positions)
+
+
+def _start_joints(profile: RobotProfile) -> np.ndarray:
+    """(n,) joint positions [rad] at the profile's start pose. Raises ConfigError."""
+    try:
+        return Kinematics(profile).inverse(np.array(profile.start_pose))
+    except Unreachable as error:
+        raise ConfigError(
+            f"{profile.name}: start_pose: {error}; correct start_pose, tool_orientation or home_joints"
+        ) from error

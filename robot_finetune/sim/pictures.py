@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from robot_finetune.robot.profile import load_robot
+from robot_finetune.robot.profile import RobotProfile, load_robot
 from robot_finetune.sim.cell import Cell
-from robot_finetune.sim.variations import load_variation
+from robot_finetune.sim.robot import sim_robot
+from robot_finetune.sim.variations import Variation, load_variation
 
 SHOWN = (
     "base",
@@ -37,6 +38,18 @@ def variations_picture(names: Sequence[str] = SHOWN, seed: int = 4) -> np.ndarra
         tiles.append(tile)
     rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
     return np.vstack(rows)
+
+
+def camera_view(profile: RobotProfile, variation: Variation, out_of_view: bool = False, seed: int = 4) -> np.ndarray:
+    """uint8 RGB (height, width, 3) of a profile's camera with the arm at its start pose, or out of view. Raises
+    ConfigError."""
+    cell = Cell(profile, variation)
+    cell.reset(seed, "held_out", at_start=True)
+    if out_of_view:
+        sim_robot(cell).arm.move_joints(np.array(profile.out_of_view_joints))
+    seen = cell.render().copy()
+    cell.close()
+    return seen
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics
 from robot_finetune.sim.cell import CHUNK, Cell
 
-AT_REST = 2e-4  # m; fingers that move less than this in a chunk of time stand still
+AT_REST = 0.005  # of the stroke; fingers that move less than this in a chunk of time stand still
 REACTION = 0.04  # s before the fingers can be expected to move
 
 
@@ -67,10 +67,11 @@ class SimGripper:
         self._cell.command_gripper(opening)
         end = self._cell.time + self._config.timeout
         self._cell.advance(REACTION)
+        still = AT_REST * abs(self._config.open_position - self._config.closed_position)
         while True:
             before = self._cell.finger_position
             self._cell.advance(CHUNK)
-            if abs(self._cell.finger_position - before) < AT_REST:
+            if abs(self._cell.finger_position - before) < still:
                 return self.opening()
             if self._cell.time > end:
                 limit = f"{self._config.timeout} s"
@@ -78,8 +79,7 @@ class SimGripper:
 
     def opening(self) -> float:
         """Measured opening, 0 closed to 1 open."""
-        travel = self._config.open_position - self._config.closed_position
-        return float(np.clip((self._cell.finger_position - self._config.closed_position) / travel, 0.0, 1.0))
+        return self._config.opening(self._cell.finger_position)
 
 
 class SimCamera:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from robot_finetune.cell_setup.console import Console, InputEnded
 from robot_finetune.cell_setup.draft import Draft, slowed
-from robot_finetune.cell_setup.drawing import BIN, draw_cell
 from robot_finetune.cell_setup.framing import SHARE, bin_share, suggest_crop
 from robot_finetune.cell_setup.jogging import target_of
 from robot_finetune.cell_setup.measurements import (
@@ -26,6 +25,7 @@ from robot_finetune.cell_setup.wizard import Cell as SetupCell
 from robot_finetune.cell_setup.wizard import Wizard, dry_run_poses
 from robot_finetune.config import ConfigError
 from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.perception.cell_drawing import BIN, draw_cell
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.robot.reach import largest_yaw, out_of_reach

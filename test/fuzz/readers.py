@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -50,16 +51,18 @@ from robot_finetune.session.metrics import METRICS_FILE, SessionMetrics, read_me
 from robot_finetune.session.options import SessionHead, read_head, write_head
 from robot_finetune.session.place import PLACE_FILE, read_place, write_place
 from robot_finetune.session.summary import SUMMARY_FILE
+from robot_finetune.sim.mesh_files import MeshError, read_mesh, to_obj
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 from robot_finetune.web.lineages import read_retention
 from robot_finetune.web.sessions import read_figures
 
-OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode, EpisodeLogError)
+OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode, EpisodeLogError, MeshError)
 """The package's own errors for files."""
 SMALL = NetworkConfig(image_size=16, channels=4, patch=4, search=4, gripper_patch=4, hidden=8)
 SUMMARY = {"before": {"episodes": 10, "successes": 2}, "versions": [{"version": 3}], "ended": "complete"}
 KEPT = {"retention": {"tasks": ["base", "light"], "matrix": [[0.5, None]]}, "steps": []}
+MESH = (np.eye(3), np.array([[0, 1, 2]]))
 SIZE = 8
 """Edge of the images in the episodes here."""
 
@@ -209,6 +212,14 @@ def _labelled(folder: Path) -> None:
         raise ConfigError(labels.damaged[0])
 
 
+def _mesh(folder: Path) -> object:
+    """The same bytes as either kind of file."""
+    shutil.copy(folder / "mesh.obj", folder / "mesh.stl")
+    with suppress(MeshError):
+        read_mesh(folder / "mesh.stl", np.ones(3))
+    return read_mesh(folder / "mesh.obj", np.ones(3))
+
+
 READERS: dict[str, Reader] = {
     "labels": Reader(
         LABELS_FILE, lambda folder: add_label(folder, Label("e", "failure", "ada", why="größer")), _labelled
@@ -224,6 +235,7 @@ READERS: dict[str, Reader] = {
         _copied("config", "variations", "transparent_bottles.yaml", to="variation.yaml"),
         lambda folder: load_variation(folder / "variation.yaml"),
     ),
+    "mesh": Reader("mesh.obj", lambda folder: (folder / "mesh.obj").write_bytes(to_obj(*MESH)), _mesh),
     "session.yaml": Reader(SESSION_FILE, lambda folder: write_head(folder, SessionHead()), read_head),
     "metrics.json": Reader(METRICS_FILE, lambda folder: write_metrics(folder, _metrics()), read_metrics),
     "graph.json": Reader(PLACE_FILE, lambda folder: write_place(folder, 7), read_place),

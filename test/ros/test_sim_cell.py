@@ -1,11 +1,14 @@
 """The node sim_cell, as a camera driver and ros2_control would be used."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_finetune.exit_codes import MISCONFIGURED
@@ -17,6 +20,7 @@ from robot_finetune.ros.node.qos import CLOCK, COMMAND, EPISODE, SENSOR
 from robot_finetune.ros.node.stamps import to_seconds
 
 PROFILE = load_robot("sim")
+PANDA = Path("examples/pybullet_panda/panda.yaml")
 
 
 def stamp(message):
@@ -116,6 +120,10 @@ def test_refuses_a_trajectory_for_other_joints(spawn_node, ros):
     ("params", "message"),
     [
         ({"robot": "simm"}, "unknown robot 'simm': did you mean 'sim'?"),
+        (
+            {"robot": "fr3"},
+            "fr3: sim_cell has a clock, trajectories, a position command and plain images; set in a copy",
+        ),
         ({"variation": "nonsense"}, "unknown variation 'nonsense'"),
         ({"real_time_factor": -1.0}, "real_time_factor = -1.0: allowed is 0.0 to 100.0"),
     ],
@@ -125,6 +133,17 @@ def test_a_wrong_configuration_is_one_line_and_an_exit_code_of_its_own(spawn_nod
     assert process.wait() == MISCONFIGURED
     lines = process.output.splitlines()
     assert len(lines) == 1 and message in lines[0]
+
+
+def test_another_arm_s_cell_has_its_joints_and_the_service_that_its_profile_names(spawn_node, ros):
+    pytest.importorskip("pybullet_data")
+    panda = load_robot(PANDA)
+    spawn_node("sim_cell", {"robot": str(PANDA.absolute())})
+    states, images = ros.collect(JointState, "joint_states", SENSOR), ros.collect(Image, "image_raw", SENSOR)
+    first = ros.wait_until(lambda: images and states and states[-1], "joint states and an image")
+    assert first.name == [*panda.joints, panda.gripper.joint]
+    assert images[-1].width == panda.camera.width
+    assert ros.call(Trigger, panda.scene.reset_service).success
 
 
 def test_ends_cleanly_when_asked(spawn_node, ros):
