@@ -1,4 +1,5 @@
-"""The cell as a MuJoCo model: the URDF plus actuators, contacts and object slots; appearance.py paints it."""
+"""The cell as a MuJoCo model: the URDF plus actuators and contacts; appearance.py paints it, object_slots.py fills
+it."""
 
 from __future__ import annotations
 
@@ -11,9 +12,8 @@ import numpy as np
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.description import load_urdf
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.sim import appearance
+from robot_finetune.sim import appearance, object_slots
 from robot_finetune.sim.appearance import VISUAL_GROUP
-from robot_finetune.sim.objects import ObjectShape, PlacedObject, mass_properties
 from robot_finetune.sim.variations import Variation
 
 TIMESTEP = 0.004  # s
@@ -23,14 +23,7 @@ ARMATURE = 0.1  # kg m2
 FINGER_STIFFNESS, FINGER_DAMPING, FINGER_FORCE = 1000.0, 12.0, 40.0  # N/m, Ns/m, N
 PAD_FRICTION = (1.5, 0.02, 0.0001)
 PAD_IMPEDANCE = (0.95, 0.98, 0.001, 0.5, 2.0)  # hard enough that the opening tells a held object's width
-GEOM_TYPES = {
-    "box": mujoco.mjtGeom.mjGEOM_BOX,
-    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
-    "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
-    "ellipsoid": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
-    "bottle": mujoco.mjtGeom.mjGEOM_CYLINDER,
-}
-GRIPPER_CONTACTS, OBJECT_CONTACTS, BIN_CONTACTS = (1, 2 | 4), (2, 1 | 2 | 4), (4, 1 | 2)  # contype, conaffinity
+GRIPPER_CONTACTS, BIN_CONTACTS = (1, 2 | 4), (4, 1 | 2)  # contype, conaffinity
 CONTACTS = {
     "gripper": GRIPPER_CONTACTS,
     "left_finger": GRIPPER_CONTACTS,
@@ -39,7 +32,6 @@ CONTACTS = {
 }
 LINKS = ("link_7", "gripper", "left_finger", "right_finger", "bin", "table")
 """What the cell is made of, besides joints, camera and objects."""
-UNUSED = 1e-4  # m, size of a neck that is not there
 
 
 def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
@@ -57,8 +49,7 @@ def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
     appearance.add_lights(spec, profile, variation.scene.light)
     appearance.add_camera(spec, profile.camera, variation.scene.camera)
     appearance.tint(spec, variation.scene.tints)
-    for i in range(variation.scene.objects.count):
-        _add_object(spec, i, variation.scene.objects.friction)
+    object_slots.add_slots(spec, variation.scene.objects)
     return spec.compile()
 
 
@@ -66,20 +57,6 @@ def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
 def _cell_xml(profile: RobotProfile) -> str:
     """The robot description as MuJoCo reads it; xacro takes longer than the rest of building a cell."""
     return _for_mujoco(load_urdf(profile))
-
-
-def place_objects(model: mujoco.MjModel, data: mujoco.MjData, objects: list[PlacedObject], alpha: float) -> None:
-    """Turn the object slots of `model` into `objects` and put them there, at rest; the other joints are kept."""
-    for i, placed in enumerate(objects):
-        _shape_slot(model, i, placed.shape, alpha)
-    state = data.qpos.copy(), data.qvel.copy(), data.act.copy(), data.ctrl.copy(), data.time
-    mujoco.mj_setConst(model, data)
-    data.qpos[:], data.qvel[:], data.act[:], data.ctrl[:], data.time = state
-    for i, placed in enumerate(objects):
-        joint = model.joint(f"object_{i}")
-        data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = [*placed.position, *placed.quaternion]
-        data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = 0.0
-    data.qacc_warmstart[:] = 0.0
 
 
 def _for_mujoco(urdf: str) -> str:
@@ -129,15 +106,17 @@ def _prepare_links(spec: mujoco.MjSpec) -> None:
 
 
 def _change_gripper(spec: mujoco.MjSpec, variation: Variation) -> None:
-    """What the controller is not told: longer fingers, and the whole gripper moved along the tool's y axis."""
+    """What the controller is not told: fingers of another size, whose inner faces stay, and the whole gripper moved
+    along the tool's y axis."""
     change = variation.gripper
     gripper = spec.body("gripper")
     # the mount turns the tool's axes by half a turn about z: the tool's y is the flange's -y
     gripper.pos = gripper.pos + np.array([0.0, -change.offset_m, 0.0])
     for name in ("left_finger", "right_finger"):
         for geom in spec.body(name).geoms:
-            geom.size = geom.size + np.array([0.0, 0.0, change.extension_m / 2])
-            geom.pos = geom.pos + np.array([0.0, 0.0, change.extension_m / 2])
+            longer = np.array([0.0, 0.0, change.extension_m / 2])
+            geom.size = geom.size * np.array([change.finger_width, change.finger_thickness, 1.0]) + longer
+            geom.pos = geom.pos * np.array([1.0, change.finger_thickness, 1.0]) + longer
     if change.offset_m:
         bracket = spec.body("link_7").add_geom()
         bracket.type, bracket.group = mujoco.mjtGeom.mjGEOM_BOX, VISUAL_GROUP
@@ -173,45 +152,3 @@ def _add_servo(
     servo.biasprm[1], servo.biasprm[2] = -stiffness, -damping
     servo.forcelimited, servo.forcerange = 1, (-force, force)
     servo.actlimited, servo.actrange = 1, limits
-
-
-def _add_object(spec: mujoco.MjSpec, index: int, friction: float) -> None:
-    body = spec.worldbody.add_body()
-    body.name = f"object_{index}"
-    body.mass, body.inertia, body.explicitinertial = 0.05, [1e-5] * 3, True
-    body.add_freejoint().name = body.name
-    for part, height in (("body", 0.0), ("neck", 0.02)):
-        geom = body.add_geom()
-        geom.name, geom.type, geom.size = f"{body.name}_{part}", mujoco.mjtGeom.mjGEOM_BOX, [0.01] * 3
-        geom.pos, geom.group, geom.condim = (0.0, 0.0, height), VISUAL_GROUP, 4
-        geom.contype, geom.conaffinity = OBJECT_CONTACTS
-        geom.friction = (friction, 0.01, 0.0002)
-
-
-def _shape_slot(model: mujoco.MjModel, index: int, shape: ObjectShape, alpha: float) -> None:
-    half = np.array(shape.half)
-    size = half
-    if shape.kind in ("cylinder", "bottle"):
-        size = np.array([half[0], half[2], 0.0])
-    elif shape.kind == "capsule":
-        size = np.array([half[0], half[2] - half[0], 0.0])
-    _shape_geom(model, f"object_{index}_body", GEOM_TYPES[shape.kind], size, half, 0.0)
-    radius, length = shape.neck if shape.neck[0] else (UNUSED, UNUSED)
-    neck_half = np.array([radius, radius, length])
-    offset = half[2] + length if shape.neck[0] else 0.0
-    neck_size = np.array([radius, length, 0.0])
-    _shape_geom(model, f"object_{index}_neck", mujoco.mjtGeom.mjGEOM_CYLINDER, neck_size, neck_half, offset)
-    neck = model.geom(f"object_{index}_neck").id
-    model.geom_contype[neck], model.geom_conaffinity[neck] = OBJECT_CONTACTS if shape.neck[0] else (0, 0)
-    body = model.body(f"object_{index}").id
-    model.geom_rgba[model.geom(f"object_{index}_body").id] = [*shape.color, alpha]
-    model.geom_rgba[neck] = [*(0.6 * np.array(shape.color)), alpha if shape.neck[0] else 0.0]
-    model.body_mass[body], model.body_inertia[body] = mass_properties(shape)
-
-
-def _shape_geom(model: mujoco.MjModel, name: str, kind: int, size: np.ndarray, half: np.ndarray, offset: float) -> None:
-    geom = model.geom(name).id
-    model.geom_type[geom], model.geom_size[geom] = kind, size
-    model.geom_pos[geom] = [0.0, 0.0, offset]
-    model.geom_aabb[geom] = [0.0, 0.0, 0.0, *half]
-    model.geom_rbound[geom] = float(np.linalg.norm(half))
