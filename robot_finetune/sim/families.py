@@ -53,7 +53,7 @@ FAMILIES = {
 }
 LARGEST_HALF_LENGTH = 0.045  # m
 LARGEST_HOLLOW = 0.027  # m, half-width: a ring's corners must fit between the fingers
-STEP = 0.0005  # m by which walls are shorter that a hollow object need not stand on: contacts cost time
+STEP = 0.0005  # m by which parts are lower that an object need not stand on: contacts cost time
 PEN = 2.2  # times as slender as its build
 HUES = 6
 
@@ -133,7 +133,8 @@ def _compound(rng: np.random.Generator, color: Triple, width: float, length: flo
         "T": ((-thick, thick, -length, length - 2 * thick), (-width, width, length - 2 * thick, length)),
         "cross": ((-thick, thick, -length, length), (-width, -thick, -thick, thick), (thick, width, -thick, thick)),
     }
-    bars = tuple(_bar(height, *outline) for outline in outlines[kind])
+    first, *others = outlines[kind]
+    bars = (_bar(height, *first), *(_bar(height - STEP, *outline) for outline in others))
     return ObjectShape("compound", (width, length, height), color, parts=bars)
 
 
