@@ -22,7 +22,7 @@ from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
-from robot_finetune.sim.randomisation import Randomisation, randomise
+from robot_finetune.sim.randomisation import Randomisation, randomise_in_view
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.robot_model import robot_model
 from robot_finetune.sim.teacher_policy import TeacherPolicy
@@ -100,7 +100,8 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
     variation = load_variation(config.variation)
     if config.randomise:
         rng = np.random.default_rng([seed // SCENES_A_DAY, 7])
-        cell.set_variation(randomise(variation, rng, config.randomise, config.patterns, config.randomisation))
+        wander = config.randomise, config.patterns, config.randomisation
+        cell.set_variation(randomise_in_view(cell.profile, variation, rng, *wander))
     cell.reset(seed, config.family, at_start=True)
     policy.reseed(seed)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import cv2
 import mujoco
@@ -14,6 +15,8 @@ from robot_finetune.sim.variations import CameraShift, Floor, Light, Tints
 
 VISUAL_GROUP = 1  # of the geoms that are drawn
 TEXELS = 128  # along the bin
+OPTICAL = np.array([1.0, -1.0, -1.0])
+"""Signs between the axes of MuJoCo's cameras (right, up, back) and optical ones (right, down, forward)."""
 PATCHES = 0.5  # m2 of patches for each m2 of a patched floor
 
 
@@ -63,15 +66,30 @@ def add_lights(spec: mujoco.MjSpec, profile: RobotProfile, light: Light) -> None
 
 def add_camera(spec: mujoco.MjSpec, config: CameraConfig, shift: CameraShift) -> None:
     """The calibrated camera, moved, turned and zoomed by `shift`, of which the calibration knows nothing."""
-    calibrated = CameraModel.from_config(config)
+    model = shifted_camera(config, shift)
     camera = spec.worldbody.add_camera()
-    camera.name = "camera"
-    camera.pos = calibrated.position + np.array(shift.offset)
-    turned, _ = cv2.Rodrigues(np.radians(shift.turn))
+    camera.name, camera.pos = "camera", model.position
     quaternion = np.empty(4)
-    axes = calibrated.rotation * [1.0, -1.0, -1.0]  # MuJoCo's cameras look along -z with y up
-    mujoco.mju_mat2Quat(quaternion, np.asarray(axes @ turned).ravel())
+    mujoco.mju_mat2Quat(quaternion, (model.rotation * OPTICAL).ravel())
     camera.quat, camera.fovy = quaternion, field_of_view(config, shift.zoom)
+
+
+def shifted_camera(config: CameraConfig, shift: CameraShift) -> CameraModel:
+    """Where that camera really is."""
+    model = CameraModel.from_config(config)
+    turned, _ = cv2.Rodrigues(np.radians(shift.turn))
+    rotation = (model.rotation * OPTICAL) @ np.asarray(turned) * OPTICAL
+    matrix = model.matrix @ np.diag([shift.zoom, shift.zoom, 1.0])
+    return replace(model, matrix=matrix, rotation=rotation, position=model.position + np.array(shift.offset))
+
+
+def bin_in_view(profile: RobotProfile, shift: CameraShift) -> float:
+    """The part of the bin's floor that the policy sees in the image of that camera."""
+    across = np.linspace(-1.0, 1.0, 21)
+    places = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2) * profile.bin_half + profile.bin_center
+    floor = np.column_stack([places, np.full(len(places), profile.floor_z)])
+    pixels = shifted_camera(profile.camera, shift).seen_by_policy(1).project(floor)
+    return float((np.abs(pixels) <= 0.5).all(axis=1).mean())
 
 
 def tint(spec: mujoco.MjSpec, tints: Tints, gripper: Iterable[str]) -> None:

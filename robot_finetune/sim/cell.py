@@ -13,8 +13,9 @@ from robot_finetune.config import ConfigError
 from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.sim import scene
+from robot_finetune.sim import object_slots, scene
 from robot_finetune.sim.appearance import VISUAL_GROUP
+from robot_finetune.sim.imaging import photograph
 from robot_finetune.sim.objects import PlacedObject, random_scene
 from robot_finetune.sim.robot_model import ARM_DAMPING_RATIO, robot_model
 from robot_finetune.sim.variations import Variation
@@ -58,10 +59,11 @@ class Cell:
         if at_start:
             self._home()
         wanted = self.variation.scene.objects
-        rng = np.random.default_rng([seed, sum(family.encode())])
+        number = sum(family.encode())
+        rng, self._image_rng = np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 1])
         profile = self.profile
         self._objects = random_scene(rng, family, wanted, profile.bin_center, profile.bin_half, profile.floor_z)
-        scene.place_objects(self._model, self._data, self._objects, wanted.alpha)
+        object_slots.place_objects(self._model, self._data, self._objects, wanted.alpha)
         kept = self._data.qpos[self._robot_qpos].copy(), self._data.qvel[self._robot_dofs].copy()
         act, time = self._data.act.copy(), self._data.time
         self._data.ctrl[:] = 0.0
@@ -140,25 +142,15 @@ class Cell:
 
     def render(self, width: int | None = None, height: int | None = None) -> np.ndarray:
         """uint8 RGB (height, width, 3) of the camera, in the profile's size unless given; the opening angle stays."""
-        size = (width or self.profile.camera.width, height or self.profile.camera.height)
-        renderer = self._renderers.get(size)
-        if renderer is None:
-            renderer = self._renderers[size] = mujoco.Renderer(
-                self._model, size[1], size[0], max_geom=200 + self._model.ngeom
-            )
-            for flag in NOT_DRAWN:
-                renderer.scene.flags[flag] = 0
-            renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.variation.scene.light.shadows
-        renderer.update_scene(self._data, "camera", self._view)
-        return np.asarray(renderer.render())
+        return photograph(self._draw(width, height), self.variation.scene.image, self._image_rng)
 
     def in_view(self) -> float:
         """The part of the camera's image that the objects take: 0 where none is seen."""
-        scene, state = self.render().astype(int), self._data.qpos.copy()
+        scene, state = self._draw().astype(int), self._data.qpos.copy()
         heights = self._model.jnt_qposadr[self._model.body_jntadr[self._slots]] + 2
         self._data.qpos[heights] -= 10.0
         mujoco.mj_forward(self._model, self._data)
-        empty = self.render().astype(int)
+        empty = self._draw().astype(int)
         self._data.qpos[:] = state
         mujoco.mj_forward(self._model, self._data)
         return float((np.abs(scene - empty).max(axis=2) > SEEN).mean())
@@ -184,6 +176,20 @@ class Cell:
         """Truth: the objects where they are now."""
         places = zip(self._objects, self._slots, strict=True)
         return [PlacedObject(o.shape, self._data.xpos[b].copy(), self._data.xquat[b].copy()) for o, b in places]
+
+    def _draw(self, width: int | None = None, height: int | None = None) -> np.ndarray:
+        """As `render`, by a perfect camera."""
+        size = (width or self.profile.camera.width, height or self.profile.camera.height)
+        renderer = self._renderers.get(size)
+        if renderer is None:
+            renderer = self._renderers[size] = mujoco.Renderer(
+                self._model, size[1], size[0], max_geom=200 + self._model.ngeom
+            )
+            for flag in NOT_DRAWN:
+                renderer.scene.flags[flag] = 0
+            renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.variation.scene.light.shadows
+        renderer.update_scene(self._data, "camera", self._view)
+        return np.asarray(renderer.render())
 
     def _build(self, variation: Variation) -> None:
         self.close()

@@ -9,10 +9,43 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robot_finetune.config import setting
-from robot_finetune.sim.variations import RGB, CameraShift, Floor, GripperChange, Light, Scene, Tints, Variation
+from robot_finetune.config import ConfigError, setting
+from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.sim.appearance import bin_in_view
+from robot_finetune.sim.variations import (
+    RGB,
+    CameraShift,
+    Floor,
+    GripperChange,
+    Imaging,
+    Kinds,
+    Light,
+    Scene,
+    Tints,
+    Variation,
+)
 
 LOWEST_LAMP = -0.3  # of a lamp's direction, downwards
+LEAST_IN_VIEW = 0.85  # of what the calibrated camera shows of the bin's floor
+TRIES = 50
+
+
+@dataclass(frozen=True)
+class ImageFaults:
+    """What is wrong with the camera's images. The largest values are of days on which there is any; all up to them are
+    as likely."""
+
+    exposure: float = setting(0.1, "relative, of the exposure", low=0.0, high=1.0)
+    balance: float = setting(0.05, "relative, of each colour's part in the white balance", low=0.0, high=1.0)
+    noisy: float = setting(0.5, "part on which images are noisy", low=0.0, high=1.0)
+    shot: float = setting(8.0, "largest noise of light at full brightness", unit="grey levels", low=0.0, high=60.0)
+    read: float = setting(5.0, "largest noise of the sensor", unit="grey levels", low=0.0, high=60.0)
+    blurred: float = setting(0.3, "part on which they are out of focus", low=0.0, high=1.0)
+    defocus: float = setting(0.006, "largest blur", unit="image heights", low=0.0, high=0.05)
+    shaken: float = setting(0.15, "part on which the camera shakes in one direction", low=0.0, high=1.0)
+    motion: float = setting(0.02, "longest streaks", unit="image heights", low=0.0, high=0.2)
+    compressed: float = setting(0.3, "part on which they come as JPEG", low=0.0, high=1.0)
+    jpeg: int = setting(50, "lowest quality", low=1, high=100)
 
 
 @dataclass(frozen=True)
@@ -32,12 +65,36 @@ class Randomisation:
     painted: float = setting(0.4, "part on which the floor has any colour at all", low=0.0, high=1.0)
     patterned: float = setting(0.6, "part on which it is mottled, or patched with scraps", low=0.0, high=1.0)
     pattern: tuple[float, float] = setting((0.01, 0.06), "smallest and largest spots and patches", unit="m", low=0.005)
-    camera: float = setting(0.004, "of the camera's position", unit="m", low=0.0, high=0.05)
-    turn: float = setting(0.4, "of the camera's turn about each axis", unit="degrees", low=0.0, high=5.0)
+    camera: float = setting(0.004, "of the camera's position", unit="m", low=0.0, high=0.15)
+    turn: float = setting(0.4, "of the camera's turn about each axis", unit="degrees", low=0.0, high=15.0)
     zoom: float = setting(0.01, "relative, of its focal length", low=0.0, high=0.2)
     varied: float = setting(0.5, "part of the objects of more builds and any colour", low=0.0, high=1.0)
     translucent: float = setting(0.2, "part on which the objects are see-through", low=0.0, high=1.0)
+    kinds: Kinds = setting(Kinds(compounds=0.15, hulls=0.15, thin=0.1, hollow=0.1))
     crowd: int = setting(2, "most objects more, or less", low=0, high=4)
+    finger: float = setting(0.08, "relative, of the fingers' width and thickness", low=0.0, high=0.5)
+    image: ImageFaults = setting(ImageFaults)
+
+
+def randomise_in_view(
+    profile: RobotProfile,
+    variation: Variation,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    patterns: bool = True,
+    config: Randomisation = Randomisation(),
+) -> Variation:
+    """As `randomise`; a scene whose camera has lost sight of a part of the bin is drawn again. Raises ConfigError where
+    hardly any has not."""
+    least = LEAST_IN_VIEW * bin_in_view(profile, variation.scene.camera)
+    for _ in range(TRIES):
+        changed = randomise(variation, rng, strength, patterns, config)
+        if bin_in_view(profile, changed.scene.camera) >= least:
+            return changed
+    raise ConfigError(
+        f"randomisation: camera = {config.camera}, turn = {config.turn}, zoom = {config.zoom} at strength {strength}: "
+        "the bin is hardly ever in view; allowed are smaller ones"
+    )
 
 
 def randomise(
@@ -65,9 +122,12 @@ def randomise(
                 count=wander.count(scene.objects.count, config.crowd),
                 varied=min(1.0, max(scene.objects.varied, strength * config.varied)),
                 alpha=wander.opacity(scene.objects.alpha),
+                kinds=wander.kinds(scene.objects.kinds),
+                seed=wander.seed(),
             ),
             camera=wander.camera(scene.camera),
             tints=Tints(*(wander.tint(color) for color in (scene.tints.table, scene.tints.bin, scene.tints.gripper))),
+            image=wander.image(scene.image),
         ),
         gripper=wander.gripper(variation.gripper),
     )
@@ -114,7 +174,7 @@ class _Wander:
             floor = replace(floor, color=_triple(rng.random(3)))
         if patterns and self.happens(config.patterned):
             pattern = "mottled" if rng.random() < 0.5 else "patched"
-            size, seed = rng.uniform(*config.pattern), int(rng.integers(2**31))
+            size, seed = rng.uniform(*config.pattern), self.seed()
             floor = replace(floor, pattern=pattern, color2=_triple(rng.random(3)), square=size, seed=seed)
         return floor
 
@@ -145,11 +205,49 @@ class _Wander:
             zoom=self.relative(camera.zoom, config.zoom, 0.5, 2.0),
         )
 
+    def kinds(self, kinds: Kinds) -> Kinds:
+        """A variation that says which there are keeps them."""
+        if kinds.total:
+            return kinds
+        share = min(1.0, self._strength)
+        return Kinds(**{name: share * part for name, part in vars(self._config.kinds).items()})
+
+    def seed(self) -> int:
+        return int(self._rng.integers(2**31))
+
+    def image(self, image: Imaging) -> Imaging:
+        """What is wrong with it already stays as wrong at least."""
+        faults, rng = self._config.image, self._rng
+        image = replace(
+            image,
+            exposure=self.relative(image.exposure, faults.exposure, 0.1, 4.0),
+            balance=_triple(np.clip(np.array(image.balance) * (1 + self.spread(faults.balance, 3)), 0.2, 3.0)),
+        )
+        if self.happens(faults.noisy):
+            image = replace(
+                image, shot=self.up_to(faults.shot, image.shot, 60.0), read=self.up_to(faults.read, image.read, 60.0)
+            )
+        if self.happens(faults.blurred):
+            image = replace(image, defocus=self.up_to(faults.defocus, image.defocus, 0.05))
+        if self.happens(faults.shaken):
+            angle = rng.uniform(-180.0, 180.0)
+            image = replace(image, motion=self.up_to(faults.motion, image.motion, 0.2), motion_angle=angle)
+        if self.happens(faults.compressed):
+            image = replace(image, jpeg=min(image.jpeg or 100, int(rng.integers(faults.jpeg, 101))))
+        return image
+
+    def up_to(self, largest: float, least: float, limit: float) -> float:
+        return min(max(least, self._strength * largest * self._rng.random()), limit)
+
     def gripper(self, gripper: GripperChange) -> GripperChange:
-        offset = gripper.offset_m + np.clip(self.spread(self._config.mount), -0.03, 0.03)
-        longer = abs(float(self.spread(self._config.length)))
+        config = self._config
+        offset = gripper.offset_m + np.clip(self.spread(config.mount), -0.03, 0.03)
+        longer = abs(float(self.spread(config.length)))
         return GripperChange(
-            offset_m=float(np.clip(offset, -0.15, 0.15)), extension_m=float(min(gripper.extension_m + longer, 0.05))
+            offset_m=float(np.clip(offset, -0.15, 0.15)),
+            extension_m=float(min(gripper.extension_m + longer, 0.05)),
+            finger_width=self.relative(gripper.finger_width, config.finger, 0.5, 1.5),
+            finger_thickness=self.relative(gripper.finger_thickness, config.finger, 0.5, 1.5),
         )
 
 

@@ -24,7 +24,7 @@ OVERSHOOT = 0.2  # rad by which a set-point may be beyond a joint's range
 FINGER_STIFFNESS, FINGER_DAMPING, FINGER_FORCE = 1000.0, 12.0, 40.0  # N/m, Ns/m, N, at the fingers
 PAD_FRICTION = (1.5, 0.02, 0.0001)
 PAD_IMPEDANCE = (0.95, 0.98, 0.001, 0.5, 2.0)  # hard enough that the opening tells a held object's width
-GRIPPER_CONTACTS, OBJECT_CONTACTS, BIN_CONTACTS = (1, 2 | 4), (2, 1 | 2 | 4), (4, 1 | 2)  # contype, conaffinity
+GRIPPER_CONTACTS, BIN_CONTACTS = (1, 2 | 4), (4, 1 | 2)  # contype, conaffinity
 LEAST_WAY = 0.002  # m by which fingers have to move
 ALONG_BOX = 0.99  # cosine from which on a box counts as lying along the tool
 ALONG_Y = np.cos(np.radians(30))  # least part of the fingers' way that has to be along the base's y axis
@@ -37,8 +37,8 @@ class RobotModel:
     coupled: (offset, multiplier) by which each joint of the gripper follows its commanded one. sides: the links of one
     finger and of the other. lever: way of the middle of a finger [m] for one unit of the commanded joint. mount: the
     link that carries the palm. axes: (3, 3) in the mount's frame, z where the tool points and y against the tool's y
-    axis. approach: (3,) where the tool points, in the frame of each finger link, closed. base: position and quaternion
-    of the base frame in the description's root."""
+    axis. approach, outward: (3,) where the tool points, and away from the other finger, in the frame of each finger
+    link, closed. base: position and quaternion of the base frame in the description's root."""
 
     urdf: CellUrdf
     coupled: dict[str, tuple[float, float]]
@@ -47,6 +47,7 @@ class RobotModel:
     mount: str
     axes: np.ndarray
     approach: dict[str, np.ndarray]
+    outward: dict[str, np.ndarray]
     base: tuple[np.ndarray, np.ndarray]
 
     @property
@@ -95,7 +96,8 @@ class _Gripper:
         mount = self._model.body(self._model.body(self._urdf.palm).parentid[0]).name
         down = self._base @ [0.0, 0.0, -1.0]
         base = self._closed.body(self._profile.base_frame)
-        sides, lever = self._sides_and_lever(down)
+        sides, across, lever = self._sides(down)
+        signs = dict.fromkeys(sides[0], 1.0) | dict.fromkeys(sides[1], -1.0)
         return RobotModel(
             urdf=self._urdf,
             coupled=self._coupled,
@@ -104,13 +106,15 @@ class _Gripper:
             mount=mount,
             axes=(self._rotation(mount).T @ self._base @ np.diag([-1.0, 1.0, -1.0])).round(12) + 0.0,
             approach={name: (self._rotation(name).T @ down).round(12) for name in self._urdf.fingers},
+            outward={name: (self._rotation(name).T @ across * sign).round(12) for name, sign in signs.items()},
             base=(base.xpos.copy(), base.xquat.copy()),
         )
 
-    def _sides_and_lever(self, down: np.ndarray) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], float]:
-        """The links of each finger, told apart by where they are when open, and the way of the middle of one for one
-        unit of the joint. Raises ConfigError where they do not move, along the base's y axis at yaw 0, beside the tip
-        frame."""
+    def _sides(self, down: np.ndarray) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], np.ndarray, float]:
+        """The links of each finger, told apart by where they are when open; (3,) from the second to the first; and the
+        way of the middle of one for one unit of the joint.
+
+        Raises ConfigError where they do not move, along the base's y axis at yaw 0, beside the tip frame."""
         shapes = {
             name: [i for i in range(self._model.ngeom) if self._model.geom_bodyid[i] == self._model.body(name).id]
             for name in self._urdf.fingers
@@ -138,7 +142,7 @@ class _Gripper:
             )
         slides = self._model.joint(self._urdf.gripper_joint).type[0] == mujoco.mjtJoint.mjJNT_SLIDE
         lever = 1.0 if slides else float(np.linalg.norm(ways[farthest])) / self._travel
-        return (tuple(sides[0]), tuple(sides[1])), lever
+        return (tuple(sides[0]), tuple(sides[1])), across, lever
 
     def _check_direction(self, across: np.ndarray) -> None:
         if abs(across[1]) < ALONG_Y:
@@ -195,18 +199,23 @@ def set_contacts(spec: mujoco.MjSpec, robot: RobotModel) -> None:
 
 
 def change_gripper(spec: mujoco.MjSpec, robot: RobotModel, change: GripperChange) -> None:
-    """What the controller is not told: longer fingers, and the whole gripper moved along the tool's y axis. Boxes grow
-    longer; fingers of other shapes are moved out as they are."""
+    """What the controller is not told: fingers of another size, whose inner faces stay, and the whole gripper moved
+    along the tool's y axis. Boxes change their size; fingers of other shapes are moved out as they are."""
     palm = spec.body(robot.urdf.palm)
     mounted = palm.pos.copy()
     palm.pos = mounted - change.offset_m * robot.axes[:, 1]
-    for name, approach in robot.approach.items():
+    for name, outward in robot.outward.items():
+        approach = robot.approach[name]
         for geom in spec.body(name).geoms:
-            along = np.abs(_matrix(geom.quat).T @ approach)
-            grows = geom.type == mujoco.mjtGeom.mjGEOM_BOX and along.max() > ALONG_BOX
-            if grows:
-                geom.size = geom.size + np.eye(3)[along.argmax()] * change.extension_m / 2
-            geom.pos = geom.pos + approach * change.extension_m / (2 if grows else 1)
+            along, across = (np.abs(_matrix(geom.quat).T @ axis) for axis in (approach, outward))
+            if geom.type != mujoco.mjtGeom.mjGEOM_BOX or min(along.max(), across.max()) < ALONG_BOX:
+                geom.pos = geom.pos + approach * change.extension_m
+                continue
+            scale = np.full(3, change.finger_width)
+            scale[along.argmax()], scale[across.argmax()] = 1.0, change.finger_thickness
+            thicker = geom.size[across.argmax()] * (change.finger_thickness - 1.0)
+            geom.pos = geom.pos + approach * change.extension_m / 2 + outward * thicker
+            geom.size = geom.size * scale + np.eye(3)[along.argmax()] * change.extension_m / 2
     if change.offset_m:
         bracket = spec.body(robot.mount).add_geom()
         bracket.type, bracket.group = mujoco.mjtGeom.mjGEOM_BOX, VISUAL_GROUP

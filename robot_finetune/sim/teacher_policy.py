@@ -12,6 +12,7 @@ from robot_finetune.robot.approach import Approach
 from robot_finetune.robot.interfaces import Decision
 from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.objects import GRASPABLE, PlacedObject
+from robot_finetune.sim.shapes import Part
 from robot_finetune.types import Action, Observation
 
 YAWS = np.linspace(-np.pi / 2, np.pi / 2, 36, endpoint=False)
@@ -62,33 +63,39 @@ class TeacherPolicy:
 
 
 def best_grasp(objects: list[PlacedObject], cell: Cell, only: int | None = None) -> np.ndarray:
-    """(4,) pose that grasps the object with most room for the fingers (or `only` that object)."""
+    """(4,) pose that grasps an object (`only` that one) by the piece with most room for the fingers."""
     center, half = np.array(cell.profile.bin_center), np.array(cell.profile.bin_half)
     jaw = np.stack([np.sin(YAWS), -np.cos(YAWS), np.zeros_like(YAWS)], axis=1)
     best, best_score = np.zeros(4), -np.inf
-    rotations = [_rotation(placed.quaternion) for placed in objects]
-    for i, (placed, turned) in enumerate(zip(objects, rotations, strict=True)):
-        if only is not None and i != only:
+    pieces = [piece for index, placed in enumerate(objects) for piece in _pieces(index, placed)]
+    for i, (index, position, turned, part) in enumerate(pieces):
+        if only is not None and index != only:
             continue
-        width = 2 * placed.shape.extent(turned, jaw)
+        width = 2 * part.extent(turned, jaw)
         room = np.full(len(YAWS), ENOUGH_ROOM)
         for side in (-1, 1):
-            finger = placed.position + side * FINGER_DISTANCE * jaw
+            finger = position + side * FINGER_DISTANCE * jaw
             wall = (half - np.abs(finger[:, :2] - center)).min(axis=1) - FINGER_RADIUS
             room = np.minimum(room, wall)
-            for j, other in enumerate(objects):
+            for j, (_, place, rotation, other) in enumerate(pieces):
                 if j != i:
-                    gap = (finger - other.position) * [1.0, 1.0, 0.0]
+                    gap = (finger - place) * [1.0, 1.0, 0.0]
                     distance = np.linalg.norm(gap, axis=1)
-                    reach = other.shape.extent(rotations[j], gap / distance[:, None])
+                    reach = other.extent(rotation, gap / distance[:, None])
                     room = np.minimum(room, distance - reach - FINGER_RADIUS)
         score = room - np.maximum(0.0, width - GRASPABLE[1]) - 0.2 * width
         k = int(np.argmax(score))
         if score[k] > best_score:
             best_score = score[k]
-            height = max(placed.position[2] - BELOW_CENTER, cell.profile.floor_z + LOWEST)
-            best = np.array([placed.position[0], placed.position[1], height, YAWS[k]])
+            height = max(position[2] - BELOW_CENTER, cell.profile.floor_z + LOWEST)
+            best = np.array([position[0], position[1], height, YAWS[k]])
     return best
+
+
+def _pieces(index: int, placed: PlacedObject) -> list[tuple[int, np.ndarray, np.ndarray, Part]]:
+    """What can be grasped of an object: its index, and of each piece the centre [m], the object's rotation, itself."""
+    turned = _rotation(placed.quaternion)
+    return [(index, placed.position + turned @ piece.position, turned, piece) for piece in placed.shape.pieces]
 
 
 def _rotation(quaternion: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot_finetune.config import from_yaml, resolve, setting
+from robot_finetune.config import ConfigError, from_yaml, resolve, setting
 
 RGB = tuple[float, float, float]
 
@@ -36,12 +36,37 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Kinds:
+    """Parts of the varied objects; what they leave are boxes, cylinders, capsules and ellipsoids."""
+
+    compounds: float = setting(0.0, "L, T and cross from bars, dumbbells", low=0.0, high=1.0)
+    hulls: float = setting(0.0, "convex polyhedra", low=0.0, high=1.0)
+    thin: float = setting(0.0, "plates and pens", low=0.0, high=1.0)
+    hollow: float = setting(0.0, "cups, tubes, trays and frames", low=0.0, high=1.0)
+
+    def __post_init__(self) -> None:
+        if self.total > 1.0 + 1e-9:
+            raise ConfigError(f"{' + '.join(vars(self))} = {self.total:g}: allowed are parts of one whole, at most 1")
+
+    @property
+    def total(self) -> float:
+        """The part of all kinds together."""
+        return self.compounds + self.hulls + self.thin + self.hollow
+
+
+@dataclass(frozen=True)
 class Objects:
-    family: str = setting("mixed", "mixed shapes, or bottles", choices=("mixed", "bottles"))
+    family: str = setting(
+        "mixed",
+        "mixed simple shapes, bottles, or shapes as in `kinds`",
+        choices=("mixed", "bottles", "compounds", "hulls", "thin", "hollow"),
+    )
     count: int = setting(5, "objects in the bin", low=1, high=12)
     alpha: float = setting(1.0, "opacity", low=0.05, high=1.0)
     friction: float = setting(0.9, "sliding friction", low=0.1, high=3.0)
-    varied: float = setting(0.0, "part of those that is of more builds and any colour", low=0.0, high=1.0)
+    varied: float = setting(0.0, "part of those of training that is of more builds and any colour", low=0.0, high=1.0)
+    kinds: Kinds = setting(Kinds)
+    seed: int = setting(0, "of the polyhedra that there are", low=0)
 
 
 @dataclass(frozen=True)
@@ -53,6 +78,28 @@ class CameraShift:
         (0.0, 0.0, 0.0), "turn about its own axes (right, up, back)", unit="degrees", low=-20.0, high=20.0
     )
     zoom: float = setting(1.0, "focal length beside the calibrated one", low=0.5, high=2.0)
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """What the camera adds to the scene, in this order. Noise is drawn anew for each image."""
+
+    defocus: float = setting(
+        0.0, "standard deviation of the blur of a lens out of focus", unit="image heights", low=0.0, high=0.05
+    )
+    motion: float = setting(0.0, "length of the streaks of a moving camera", unit="image heights", low=0.0, high=0.2)
+    motion_angle: float = setting(0.0, "of the streaks to the image's rows", unit="degrees", low=-180.0, high=180.0)
+    exposure: float = setting(1.0, "factor of all brightness", low=0.1, high=4.0)
+    balance: RGB = setting((1.0, 1.0, 1.0), "factors of the colours (white balance)", low=0.2, high=3.0)
+    shot: float = setting(
+        0.0,
+        "standard deviation of the noise of light at full brightness; it falls with its root",
+        unit="grey levels",
+        low=0.0,
+        high=60.0,
+    )
+    read: float = setting(0.0, "standard deviation of the sensor's noise", unit="grey levels", low=0.0, high=60.0)
+    jpeg: int = setting(0, "JPEG quality of 1 to 100; 0 is no compression", low=0, high=100)
 
 
 @dataclass(frozen=True)
@@ -71,6 +118,7 @@ class Scene:
     objects: Objects = setting(Objects)
     camera: CameraShift = setting(CameraShift)
     tints: Tints = setting(Tints)
+    image: Imaging = setting(Imaging)
 
 
 @dataclass(frozen=True)
@@ -85,6 +133,8 @@ class GripperChange:
         low=-0.15,
         high=0.15,
     )
+    finger_width: float = setting(1.0, "of the fingers, beside the usual one", low=0.5, high=1.5)
+    finger_thickness: float = setting(1.0, "of the fingers, away from each other", low=0.5, high=1.5)
 
 
 @dataclass(frozen=True)

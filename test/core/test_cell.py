@@ -80,6 +80,27 @@ def test_a_scripted_grasp_that_knows_the_scene_succeeds(cell, family):
     assert min(openings) > 0.12, "the opening tells a held object from none"
 
 
+@pytest.mark.parametrize("kinds", ["compounds", "hulls", "thin", "hollow"])
+def test_objects_of_every_kind_rest_and_can_be_grasped(cell, kinds):
+    cell.set_variation(Variation(scene=Scene(objects=Objects(family=kinds))))
+    assert sum(attempt(cell, seed).outcome.success for seed in range(15)) >= 12
+    for seed in range(15, 25):
+        cell.reset(seed, at_start=True)
+        before = cell.object_positions()
+        assert (np.abs(before[:, :2] - PROFILE.bin_center) < PROFILE.bin_half).all()
+        cell.advance(0.3)
+        assert np.abs(cell.object_positions() - before).max() < 0.004, "settled"
+
+
+def test_fingers_of_another_size_are_seen_and_close_to_the_same_gap(cell):
+    base = looks(cell, Variation())
+    cell.set_variation(Variation(gripper=GripperChange(finger_width=1.5, finger_thickness=1.5)))
+    cell.reset(1, at_start=True)
+    assert np.abs(cell.render() - base).max() > 30
+    gripper = sim_robot(cell).gripper
+    assert gripper.command(0.0) < 0.02 and gripper.command(1.0) == pytest.approx(1.0, abs=0.01)
+
+
 def test_a_noisy_script_fails_often_and_acts_in_many_ways(cell):
     episodes = [attempt(cell, seed, noise=1.0) for seed in range(40)]
     assert 4 <= sum(episode.outcome.success for episode in episodes) <= 26
