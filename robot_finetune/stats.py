@@ -1,4 +1,5 @@
-"""Statistics of successes and failures: proportions with their Wilson interval, rolling success, percentiles."""
+"""Statistics of successes and failures: proportions with their Wilson interval, rolling success, percentiles; how well
+numbers foretell them."""
 
 from __future__ import annotations
 
@@ -109,3 +110,39 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """The `percent` percentile of the finite values; nan if there are none."""
     finite = [value for value in values if math.isfinite(value)]
     return float(np.percentile(finite, percent)) if finite else math.nan
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """The place (n,) of each value in ascending order, from 1; equal ones share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place.reshape(-1)]
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's, of two arrays (n,); nan where one of them does not vary."""
+    one, other = one - np.mean(one), other - np.mean(other)
+    scale = math.sqrt(float(one @ one) * float(other @ other))
+    return float(one @ other) / scale if scale > 0 else math.nan
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's, of two arrays (n,); nan where one of them does not vary."""
+    return correlation(ranks(one), ranks(other))
+
+
+def auc(values: np.ndarray, outcomes: np.ndarray) -> float:
+    """Chance that the value (n,) of a success is above that of a failure (area under the ROC curve); 0.5, which says
+    nothing, where either is missing. outcomes: (n,) of 0 or 1."""
+    good = int(np.sum(outcomes))
+    bad = len(outcomes) - good
+    if not good or not bad:
+        return 0.5
+    return float((ranks(values)[outcomes > 0].sum() - good * (good + 1) / 2) / (good * bad))
+
+
+def calibration_error(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error (Naeini et al. 2015): how far the mean of probabilities (n,) and the share of
+    successes lie apart, in bins of equal width, on the mean over all; 0 without any."""
+    which = np.minimum((probabilities * bins).astype(int), bins - 1)
+    apart = np.abs(np.bincount(which, probabilities - outcomes)) if len(which) else np.zeros(1)
+    return float(apart.sum() / max(1, len(which)))

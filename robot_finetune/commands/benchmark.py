@@ -12,6 +12,7 @@ BENCHMARKS = {
     "adaptation": "Success after 25 to 800 grasps, variation by variation, beside the paper's figures; resumable.",
     "ablation": "Which parts of the fine-tuning recipe count; resumable.",
     "trust": "Whether the promotion gate keeps bad versions from the robot, and what it costs; resumable.",
+    "offline_score": "Which offline score foretells what a version grasps; resumable.",
     "drift": "Whether mode auto notices a changed cell and recovers; resumable.",
     "interventions": "What a person who takes over now and then is worth; resumable.",
     "foreign": "Before and after fine-tuning in another simulator, through the ROS graph (examples/pybullet_panda).",

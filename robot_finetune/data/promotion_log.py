@@ -23,7 +23,7 @@ STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED = (
     "promote",
     "failed",
 )
-ADAPTING, WORKING = "adapting", "working"
+ADAPTING, WORKING, LOOKS = "adapting", "working", "looks"
 """Decisions of mode "auto"."""
 FACTS = (STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED)
 
@@ -37,6 +37,7 @@ PHRASES = {
     "kept": "goes on",
     ADAPTING: "adapts",
     WORKING: "works",
+    LOOKS: "goes on",
 }
 """What becomes of a version by a decision about it."""
 
@@ -66,6 +67,9 @@ class Fact:
     side: str = setting(NO_TRIAL, "of a trial, that grasped", choices=SIDES)
     success: bool = setting(False, "of the grasp")
     episode_id: str = setting("", "of the grasp")
+    look: list[float] = setting(
+        list, "of the scene where a grasp at work in mode auto began: learning.promotion.look", low=0.0, high=255.0
+    )
     scores: dict[str, float] = setting(dict, "of an offered version, by its trainer")
 
     @property

@@ -179,11 +179,19 @@ class ReplayBuffer:
             number = tail + (number if chosen is None else chosen[number])
             terminal = number[: round(n * terminal_fraction)]
             terminal += self._rows["remaining"][terminal % self.capacity]
-            row = self._rows[number % self.capacity]
-            image = self._images[number % self.capacity]
-            ahead = np.minimum(row["remaining"], n_step)
-            following = (number + ahead) % self.capacity
-            next_row, next_image = self._rows[following], self._images[following]
+            return self._transitions(number, n_step, discount)
+
+    def every(self, n_step: int = 1, discount: float = 1.0) -> Batch:
+        """All transitions, each once, oldest first; otherwise as `sample`."""
+        with self._locked(fcntl.LOCK_SH):
+            return self._transitions(np.arange(self._counters[_TAIL], self._counters[_HEAD]), n_step, discount)
+
+    def _transitions(self, number: np.ndarray, n_step: int, discount: float) -> Batch:
+        """Those that begin at rows of these numbers."""
+        row = self._rows[number % self.capacity]
+        image = self._images[number % self.capacity]
+        following = (number + np.minimum(row["remaining"], n_step)) % self.capacity
+        next_row, next_image = self._rows[following], self._images[following]
         done = row["remaining"] < n_step
         gain = row["success"] * np.power(discount, row["remaining"], dtype=np.float32)
         return Batch(
@@ -197,7 +205,7 @@ class ReplayBuffer:
             discount=np.where(done, 0, discount**n_step).astype(np.float32),
             success=np.ascontiguousarray(row["success"]),
             mount=np.ascontiguousarray(row["mount"]),
-            error=np.zeros((n, 2), np.float32),
+            error=np.zeros((len(number), 2), np.float32),
             next_image=next_image,
             next_pose=np.ascontiguousarray(next_row["pose"]),
             next_opening=np.ascontiguousarray(next_row["opening"]),

@@ -54,7 +54,7 @@ def pack(buffer: ReplayBuffer, path: Path) -> int:
     if not len(rows):
         raise ReplayError(f"{path}: nothing to pack, the replay is empty; add episodes first")
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
-    strips = [compressor.compress(images[part].tobytes()) for part in _episodes(rows)]
+    strips = [compressor.compress(images[part].tobytes()) for part in episodes_of(rows)]
     archive = io.BytesIO()
     sizes = np.array([len(strip) for strip in strips], np.int64)
     np.savez_compressed(archive, rows=rows, sizes=sizes, images=np.frombuffer(b"".join(strips), np.uint8))
@@ -89,7 +89,7 @@ def unpack_data(data: bytes, path: Path, folder: Path | None = None, capacity: i
         rows, strips = _read_archive(header, payload)
         buffer = ReplayBuffer(folder, capacity or len(rows), header.image_size)
         shape = (-1, header.image_size, header.image_size, 3)
-        for part, strip in zip(_episodes(rows), strips, strict=True):
+        for part, strip in zip(episodes_of(rows), strips, strict=True):
             images = _decompress(strip, (part.stop - part.start) * header.image_size**2 * 3)
             buffer.add_rows(rows[part], np.frombuffer(images, np.uint8).reshape(shape))
     except ReplayError:
@@ -114,7 +114,7 @@ def _copy(source: ReplayBuffer, target: ReplayBuffer, which: slice, mount: np.nd
     if mount is not None:
         rows = rows.copy()
         rows["mount"] = mount
-    for part in _episodes(rows)[which]:
+    for part in episodes_of(rows)[which]:
         target.add_rows(rows[part].copy(), images[part])
 
 
@@ -167,7 +167,8 @@ def _decompress(strip: bytes, size: int) -> bytes:
     return zstandard.ZstdDecompressor().decompress(strip)
 
 
-def _episodes(rows: np.ndarray) -> list[slice]:
+def episodes_of(rows: np.ndarray) -> list[slice]:
+    """Where each episode lies in rows as `ReplayBuffer.read_all` returns them."""
     if not len(rows):
         return []
     ends = np.flatnonzero(rows["remaining"] == 0) + 1

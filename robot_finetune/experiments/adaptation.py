@@ -72,12 +72,12 @@ def fine_tune(
 ) -> FineTuner:
     """Fine-tune a checkpoint on its base replay and the new one. Raises CheckpointError, ReplayError."""
     tuner = FineTuner(load_checkpoint(policy, device=device), base_replay(policy), new, profile, config.fine_tune, seed)
-    _train(tuner, config, config.updates(new.episodes))
+    train(tuner, config, config.updates(new.episodes))
     return tuner
 
 
-def _train(tuner: FineTuner, config: AdaptConfig, updates: int) -> None:
-    """At a constant learning rate first, which then falls to zero."""
+def train(tuner: FineTuner, config: AdaptConfig, updates: int) -> None:
+    """Take gradient steps, at a constant learning rate first, which then falls to zero."""
     rate = config.fine_tune.bellman.learning_rate
     for update in with_progress(range(updates), updates, "fine-tuning", "updates"):
         tuner.learner.set_learning_rate(rate * linear_decay(update / updates, config.decay_from))
@@ -98,7 +98,7 @@ def from_scratch(
     nothing = ReplayBuffer(None, capacity=1, image_size=shape.image_size)
     network = build_network(shape, seed).to(device)
     tuner = FineTuner(Checkpoint(network), nothing, new, profile, fresh, seed)
-    _train(tuner, config, updates)
+    train(tuner, config, updates)
     return tuner
 
 

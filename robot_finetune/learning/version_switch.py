@@ -13,6 +13,7 @@ from robot_finetune.files import one_line
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from robot_finetune.learning.promotion.autonomy import Autonomy, decide
 from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, Turn
+from robot_finetune.learning.promotion.look import look_of
 from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.robot.interfaces import Decision as ActionDecision
 from robot_finetune.robot.interfaces import Policy
@@ -53,6 +54,7 @@ class SwitchingPolicy:
         self._policy, self._scripted, self._record = policy, scripted, record
         self._acting: Policy = policy
         self._auto = self._explores = self._counts = False
+        self._look: list[float] = []
         self._lock = threading.RLock()
         self._loaded = {version_id(policy.checkpoint): policy.checkpoint}
         self._places: dict[VersionId, Path] = {}
@@ -152,7 +154,7 @@ class SwitchingPolicy:
         """Change the version if the gate says so: only mode "explore" has trials, "evaluate" measures the incumbent, in
         the others no version acts."""
         self._acting = self._scripted if mode == SCRIPTED and self._scripted is not None else self._policy
-        self._counts = mode in (EXPLORE, EVALUATE)
+        self._counts, self._look = mode in (EXPLORE, EVALUATE), []
         if not self._counts:
             self.turn = Turn(self.gate.incumbent)
             self._acting.begin_episode(mode)
@@ -174,11 +176,14 @@ class SwitchingPolicy:
         if not self._counts:
             return
         fact = Fact(JUDGED, *self.turn.id, explore=self._explores, auto=self._auto, side=self.turn.side)
-        self.apply(replace(fact, success=success, episode_id=episode_id))
+        look = self._look if self._auto and not self._explores else []
+        self.apply(replace(fact, success=success, episode_id=episode_id, look=look))
 
     def act(self, observation: Observation) -> ActionDecision | None:
         """Decide; decision_ms is the wall time from image to action."""
         start = time.perf_counter()
+        if observation.step == 0:
+            self._look = look_of(observation.image)
         decision = self._acting.act(observation)
         self.decision_ms = (time.perf_counter() - start) * 1e3
         return replace(decision, side=self.turn.side) if decision else None

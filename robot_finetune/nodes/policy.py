@@ -318,6 +318,8 @@ class PolicyNode(ManagedNode):
         level = Level.ERROR if self._held else known
         values = {"state": self._control.state, "version": self._policy.version, "discarded": self._publisher.discarded}
         values["decision_ms"] = f"{self._policy.decision_ms:.1f}"
+        look = self._policy.autonomy.look
+        values["scene_looks_different"] = f"evidence {look.evidence:.3g} of {look.limit:.3g}"
         return Health(level, self._control.message or self._control.state, values)
 
 

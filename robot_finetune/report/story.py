@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from robot_finetune.data.promotion_log import ADAPTING, JUDGED, WORKING, Decision, Fact
+from robot_finetune.data.promotion_log import ADAPTING, JUDGED, LOOKS, WORKING, Decision, Fact
 from robot_finetune.learning.promotion.sequential import probability_better
 from robot_finetune.types import CANDIDATE, INCUMBENT
 
 DECISIVE = ("promoted", "rejected", "dismissed", "restored")
-MARKED = (*DECISIVE, ADAPTING, WORKING)
+MARKED = (*DECISIVE, ADAPTING, WORKING, LOOKS)
 """In the figure."""
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from robot_finetune.data.label_log import DISCARD
-from robot_finetune.data.promotion_log import ADAPTING, PHRASES, WORKING, Decision
+from robot_finetune.data.promotion_log import ADAPTING, LOOKS, PHRASES, WORKING, Decision
 from robot_finetune.robot.discards import too_many
 from robot_finetune.robot.profile import SIMULATED
 from robot_finetune.session.metrics import COMPLETE
@@ -62,7 +62,7 @@ def verdict(record: SessionRecord) -> str:
 def _changes_of_mind(record: SessionRecord) -> str:
     """When mode auto began to learn and to work again, and why."""
     decisions = [entry for entry in record.promotion if isinstance(entry, Decision)]
-    told = [made for made in decisions if made.decision in (ADAPTING, WORKING)]
+    told = [made for made in decisions if made.decision in (ADAPTING, WORKING, LOOKS)]
     lines = [f"after {made.grasp} grasps it {PHRASES[made.decision]}: {made.reason}" for made in told]
     said = "; ".join(lines)
     return said[:1].upper() + said[1:] or "Success was as usual: there was nothing to learn"

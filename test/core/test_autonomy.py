@@ -29,7 +29,7 @@ def test_golden_numbers_of_the_fall_detector():
     fallen = [0.8 * part for part in (0.85, 0.65, 0.35)]
     sums = [((p / 0.8 + 1) * (1 - p) / 0.2 + 1) * (1 - p) / 0.2 for p in fallen]
     assert detector.evidence == pytest.approx(np.mean(sums)) == pytest.approx(13.112)
-    assert not detector.fallen and detector.limit == 1000
+    assert not detector.alarm and detector.limit == 1000
 
 
 @pytest.mark.parametrize("usual", [0.5, 0.8])
@@ -38,7 +38,7 @@ def test_false_alarms_are_as_rare_as_was_asked_for(usual):
     rng, runs = np.random.default_rng(3), []
     for _ in range(200):
         detector = FallDetector(usual, 0.01)
-        while not detector.fallen:
+        while not detector.alarm:
             detector.add(bool(rng.random() < usual))
             runs.append(1)
     assert len(runs) / 200 > 100 * (1 - 3 / np.sqrt(200))

@@ -1,6 +1,7 @@
 """The benchmarks run and end with one JSON object; what they time is not judged here."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,10 +13,11 @@ from make_episodes import random_episode
 
 from robot_finetune.cli import main
 from robot_finetune.commands.benchmark import BENCHMARKS
+from robot_finetune.config import share_path
 from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
-from robot_finetune.experiments.benchmarks import decision, foreign, replay, sim
+from robot_finetune.experiments.benchmarks import _offline_score_report, decision, foreign, offline_score, replay, sim
 from robot_finetune.learning.checkpoint import save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
@@ -107,3 +109,73 @@ def test_adaptation_goes_on_where_it_was_and_mixes_no_results(tmp_path):
     again = adaptation("--grasps", "1", "--episodes", "1")
     assert again.returncode == 0 and "harsh_lighting" in (tmp_path / "out.md").read_text()
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work" / "cells").iterdir()} == cells
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    """The shipped network with a replay of a few grasps that closed at once."""
+    folder, packed = tmp_path / "policy", ReplayBuffer(None, 20)
+    shutil.copytree(share_path("models", "base"), folder, ignore=shutil.ignore_patterns("replay.bin"))
+    for number in range(20):
+        image = np.full((64, 64, 3), 10 * number, np.uint8)
+        seen = Observation(image, np.array([0.6, 0.0, 0.2, 0.0]), 1.0, 0)
+        close = Step(seen, Action.close(), Action.close())
+        packed.add(Episode(f"e{number}", (close,), GraspOutcome(number % 2 == 0)))
+    pack(packed, folder / "replay.bin")
+    return str(folder)
+
+
+def test_offline_score_makes_scores_and_measures_versions_and_goes_on_where_it_was(shipped, tmp_path, monkeypatch):
+    monkeypatch.setattr(offline_score, "MORE_GRASPS", 4)
+    plan = offline_score.Plan(shipped, tmp_path / "work", ("harsh_lighting",), 1, 6, 2, 8, 0.5)
+    jobs = [job for job in plan.jobs() if job.kind in ("first policy", "good", "30 % of labels flipped")]
+    assert len(jobs) == 3
+    offline_score.explored(plan, jobs[0])
+    cells = [json.loads(plan.path(offline_score.work(plan, job)).read_text()) for job in jobs]
+    good = cells[1]
+    assert good["updates"] == 8 and good["result"]["episodes"] == 2
+    assert set(good["scores"]) == {"held-out share", "further grasps", "base replay"}
+    for on, first in good["first"].items():
+        assert first["worse"] == 0 and first["agreement"] == pytest.approx(1), on
+        assert good["scores"][on]["log_loss"] != first["log_loss"]
+    written = plan.path(jobs[1]).stat().st_mtime_ns
+    offline_score.work(plan, jobs[1])
+    assert plan.path(jobs[1]).stat().st_mtime_ns == written
+    plan_told = {"grasps": 6, "hold_out": 0.5, "episodes": 2}
+    told = {"made_by": {"sha256": "", "commit": "", "machine": ""}, "plan": plan_told}
+    assert "30 % of labels flipped" in _offline_score_report.markdown(
+        {**told, **_offline_score_report.summarise(cells)}
+    )
+
+
+def test_flipped_labels_are_those_of_whole_episodes():
+    grasps = ReplayBuffer(None, 400)
+    for number in range(100):
+        grasps.add(random_episode(number))
+    flipped = offline_score.flipped(grasps, 0.3, np.random.default_rng(0))
+    assert (grasps.successes, flipped.episodes) == (100, 100) and 15 < 100 - flipped.successes < 45
+    assert offline_score.flipped(grasps, 1.0, np.random.default_rng(0)).successes == 0
+
+
+def cell(kind, variation, rate, log_loss):
+    """A version that has `log_loss` everywhere, where the first policy has 0.5; all other scores say nothing."""
+    one = {name: 0.5 for name in _offline_score_report.RULES}
+    places = ("held-out share", "further grasps", "base replay")
+    scores = {on: one | {"log_loss": log_loss} for on in places}
+    result = {"success_rate": rate, "successes": round(100 * rate), "episodes": 100}
+    made = {"kind": kind, "variation": variation, "updates": 1, "result": result}
+    return made | ({"scores": scores, "first": dict.fromkeys(places, one)} if log_loss else {})
+
+
+def test_scores_are_judged_by_how_they_rank_and_whom_they_would_have_rejected():
+    made = [cell("first policy", "a", 0.6, 0), cell("first policy", "b", 0.3, 0)]
+    made += [cell("bad", "a", 0.4, 0.9), cell("middling", "a", 0.6, 0.5), cell("good", "a", 0.8, 0.3)]
+    made += [cell("bad", "b", 0.1, 0.55), cell("good", "b", 0.4, 0.4)]
+    found = _offline_score_report.summarise(made)
+    ranks = next(row for row in found["ranks"] if row["score"] == "log_loss" and row["on"] == "held-out share")
+    assert ranks["within a variation"] == 1 and 0 < ranks["pooled"] < 1
+    assert next(row for row in found["ranks"] if row["score"] == "auc")["pooled"] is None
+    rejected = {row["margin"]: row for row in found["rejected"] if row["score"] == "log_loss"}
+    assert [rejected[margin]["really worse"] for margin in (0.0, 0.1)] == ["2 of 2", "1 of 2"]
+    assert {row["really better"] for row in rejected.values()} == {"0 of 2"}
+    assert {row["kind"]: row["really worse"] for row in found["versions"]} == {"bad": 2, "middling": 0, "good": 0}

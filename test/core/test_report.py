@@ -9,7 +9,7 @@ import pytest
 from session_folder import BASE, write_grasp, write_head_of, write_promotion, write_session, write_version
 
 from robot_finetune import cli
-from robot_finetune.data.promotion_log import ADAPTING, Decision, PromotionLog, read_promotion
+from robot_finetune.data.promotion_log import ADAPTING, LOOKS, Decision, PromotionLog, read_promotion
 from robot_finetune.report import plots
 from robot_finetune.report.page import write_report
 from robot_finetune.report.story import story_of
@@ -217,3 +217,5 @@ def test_a_session_in_mode_auto_tells_when_it_learned_and_why(tmp_path):
     headline, verdict, *_ = write_report(tmp_path).lines
     assert headline == "4 grasps in mode auto, 75 % [30, 95] of them successful"
     assert verdict == "After 112 grasps it adapts: success has fallen below the usual 84 %."
+    PromotionLog(tmp_path).add(Decision(LOOKS, 0, 0, "the scene looks different", grasp=300))
+    assert write_report(tmp_path).lines[1].endswith("; after 300 grasps it goes on: the scene looks different.")

@@ -7,6 +7,7 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint,
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
+from robot_finetune.learning.promotion.look import look_of
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.learning.version_switch import SwitchingPolicy, version_id
 from robot_finetune.robot.profile import RobotProfile
@@ -148,3 +149,17 @@ def test_grasps_that_no_version_made_are_no_evidence_and_change_none(policy, fol
     policy.begin_episode(mode)
     policy.judged("e1", True)
     assert not told and policy.version == 0
+
+
+@pytest.mark.parametrize(("wish", "looks"), [("auto", [True, False]), ("evaluate", [False, False])])
+def test_the_look_where_a_grasp_at_work_begins_is_recorded(folders, wish, looks):
+    """In mode auto, and not of a grasp that a person began."""
+    first, recorded = load_checkpoint(folders[0][0]), []
+    policy = SwitchingPolicy(QPolicy(first, RobotProfile()), record=recorded.append)
+    for step in (0, 1):
+        policy.begin_episode(policy.chosen_mode(wish))
+        image = np.full((64, 64, 3), 90, np.uint8)
+        policy.act(Observation(image, np.array([0.6, 0.0, 0.2, 0.0]), 1.0, step))
+        policy.judged(f"e{step}", True)
+    assert [fact.look == look_of(image) for fact in recorded] == looks
+    assert all(fact.look == [] for fact, look in zip(recorded, looks, strict=True) if not look)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,12 @@ def table(title: str, head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table under a title."""
     lines = [f"## {title}\n", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
+
+
+def row_table(title: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of the same keys as such a table; what is None stays empty."""
+    shown = [["" if value is None else str(value) for value in row.values()] for row in rows]
+    return table(title, [name.replace("_", " ") for name in rows[0]], shown)
 
 
 def _plot(cells: Cells, path: Path) -> None:

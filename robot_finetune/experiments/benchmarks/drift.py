@@ -1,16 +1,17 @@
 """Whether mode "auto" notices that the cell has changed, and recovers, without being told.
 
-Three parts: falls of success rates that are known; many grasps of the real policy in a cell that stays as it is; whole
-sessions whose variation is switched behind the robot's back. Every session is one file in --work: a run that was
-stopped goes on where it was.
+Four parts: falls of success rates that are known; many grasps of the real policy in a cell that stays as it is; what
+the scene's look adds to success as a witness of a changed cell; whole sessions whose variation is switched behind the
+robot's back. Every session is one file in --work: a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import ADAPTING, JUDGED, WORKING, Fact
-from robot_finetune.experiments.benchmarks._adaptation_report import origin, table
+from robot_finetune.experiments.benchmarks._adaptation_report import origin, row_table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
@@ -28,29 +29,35 @@ from robot_finetune.experiments.gated_session import Bench, SessionPlan, Simulat
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
-from robot_finetune.learning.promotion.autonomy import Autonomy
+from robot_finetune.learning.promotion.autonomy import Autonomy, AutonomyConfig
+from robot_finetune.learning.promotion.look import look_of
 from robot_finetune.stats import Proportion
-from robot_finetune.types import AUTO, EVALUATE, EXPLORE
+from robot_finetune.types import AUTO, EVALUATE, EXPLORE, Episode
 
 USUAL, FALLEN = 0.9, (0.3, 0.5, 0.6, 0.7, 0.8)
 """Success rates that are known: before a fall, and after it."""
 STATIONARY_SEED, SEED = 90, 500
 MOST = 2000
 """Grasps after a fall of a known rate, at most."""
+SESSION, WITNESSES = "session", "witnesses"
+"""Kinds of jobs: a whole session; the first policy alone, which nothing learns from, in the changed cell."""
+WATCHED = 200
+"""Grasps of that in the changed cell, at most."""
+WITNESS_SEED = 91
 
 
 @dataclass(frozen=True)
 class Job:
-    """A session whose cell becomes `variation`."""
+    """A session, or grasps of the first policy, whose cell becomes `variation`."""
 
     variation: str
     seed: int
-    kind: str = "session"
+    kind: str = SESSION
 
     @property
     def file(self) -> str:
         """Name of its result."""
-        return f"{self.variation}-{self.seed}.json"
+        return f"{self.kind}-{self.variation}-{self.seed}.json"
 
 
 @dataclass(frozen=True)
@@ -64,13 +71,17 @@ class Plan:
     last: int
 
 
-def alarms(successes: Sequence[bool]) -> list[int]:
-    """Grasps after which mode "auto" would have begun to adapt; it is then begun anew."""
-    found, autonomy = [], Autonomy()
-    for grasp, success in enumerate(successes, 1):
-        if autonomy.apply(Fact(JUDGED, auto=True, success=success), 0, grasp):
+def alarms(successes: Sequence[bool], looks: Sequence[list[float]] = ()) -> list[int]:
+    """Grasps after which mode "auto" would have begun to adapt; it is then begun anew.
+
+    looks: of the scenes, which then begin learning, too."""
+    config, found = AutonomyConfig(look_begins=bool(looks)), []
+    autonomy = Autonomy(config)
+    for grasp, (success, look) in enumerate(zip(successes, looks or repeat([]), strict=False), 1):
+        told = autonomy.apply(Fact(JUDGED, auto=True, success=success, look=look), 0, grasp)
+        if any(made.decision == ADAPTING for made in told):
             found.append(grasp)
-            autonomy = Autonomy()
+            autonomy = Autonomy(config)
     return found
 
 
@@ -95,20 +106,47 @@ def known_falls(runs: int, before: int = 200, seed: int = 0) -> list[dict[str, A
 def stationary(policy: str, grasps: int, processes: int) -> dict[str, Any]:
     """False alarms of the policy in the unchanged simulated cell."""
     first = EVALUATION_SEED * STATIONARY_SEED
-    made = rollouts(RolloutConfig(policy, "base"), range(first, first + grasps), processes)
-    successes = [episode.outcome.success for episode in made]
-    return {**Proportion.of(successes).summary(), "alarms": alarms(successes)}
+    successes, looks = _seen(rollouts(RolloutConfig(policy, "base"), range(first, first + grasps), processes))
+    of_look = alarms([True] * len(looks), looks)
+    return {**Proportion.of(successes).summary(), "alarms": alarms(successes), "alarms_of_look": of_look}
+
+
+def _seen(episodes: Iterable[Episode]) -> tuple[list[bool], list[list[float]]]:
+    """Success of each, and the look of the scene where it began."""
+    pairs = [(episode.outcome.success, look_of(episode.steps[0].observation.image)) for episode in episodes]
+    return [success for success, _ in pairs], [look for _, look in pairs]
 
 
 def session(plan: Plan, job: Job) -> Job:
-    """Do a session if its result is missing, in this process alone."""
+    """Do a job if its result is missing, in this process alone."""
     path = plan.work / job.file
     if not path.is_file():
+        if job.kind == WITNESSES:
+            write_text(path, to_json(asdict(job) | _witnesses(plan, job)))
+            return job
         folder = plan.work / job.file.removesuffix(".json")
         shutil.rmtree(folder, ignore_errors=True)
         write_text(path, to_json(asdict(job) | _session(plan, job, folder)))
         shutil.rmtree(folder)
     return job
+
+
+def _witnesses(plan: Plan, job: Job) -> dict[str, Any]:
+    """Grasps of the first policy in the unchanged and in the changed cell, until which each witness noticed it."""
+    first = EVALUATION_SEED * (WITNESS_SEED + job.seed)
+    successes, looks = _seen(rollouts(RolloutConfig(plan.policy, "base"), range(first, first + plan.before), 1))
+    change, scenes = len(successes), range(first + plan.before, first + plan.before + min(plan.after, WATCHED))
+    more = _seen(rollouts(RolloutConfig(plan.policy, job.variation), scenes, 1))
+    return witnesses(successes + more[0], looks + more[1], change)
+
+
+def witnesses(successes: Sequence[bool], looks: Sequence[list[float]], change: int) -> dict[str, Any]:
+    """Grasps from a change until it is noticed by success, by the look and by either, None for never, and the false
+    alarms of either before it."""
+    either = alarms(successes, looks)
+    found = {"by_success": alarms(successes), "by_look": alarms([True] * len(looks), looks), "by_either": either}
+    delays = {name: next((grasp - change for grasp in told if grasp > change), None) for name, told in found.items()}
+    return {**delays, "false_alarms": sum(grasp <= change for grasp in either)}
 
 
 def _session(plan: Plan, job: Job, folder: Path) -> dict[str, Any]:
@@ -156,21 +194,22 @@ def summarise(plan: Plan, cell: dict[str, Any]) -> dict[str, Any]:
 def markdown(result: dict[str, Any]) -> str:
     """All tables."""
     title = f"Success falls from {100 * USUAL:.0f} % to a known rate after 200 grasps: grasps until it is noticed"
-    text = "# Drift\n\n" + _rows(title, result["known"])
+    text = "# Drift\n\n" + row_table(title, result["known"])
     if still := result["stationary"]:
         rate = f"{100 * still['successes'] / still['episodes']:.1f} %"
-        found = f"{len(still['alarms'])} false alarms in {still['episodes']} grasps (success {rate})"
+        found = (
+            f"{len(still['alarms'])} false alarms by success and {len(still['alarms_of_look'])} by the look in "
+            f"{still['episodes']} grasps (success {rate})"
+        )
         text += f"The shipped policy in the simulated cell that stays as it is: {found}.\n\n"
     plan = result["plan"]
+    if result["witnesses"]:
+        title = f"Grasps of the first policy until a changed cell is noticed, {WATCHED} at most; empty: not noticed"
+        text += row_table(title, result["witnesses"])
     title = (
         f"Sessions of {plan['before']} grasps in the unchanged and {plan['after']} in the changed cell, in mode auto"
     )
-    return text + (_rows(title, result["sessions"]) if result["sessions"] else "") + origin(result["made_by"])
-
-
-def _rows(title: str, rows: Sequence[dict[str, Any]]) -> str:
-    shown = [["" if value is None else str(value) for value in row.values()] for row in rows]
-    return table(title, [name.replace("_", " ") for name in rows[0]], shown)
+    return text + (row_table(title, result["sessions"]) if result["sessions"] else "") + origin(result["made_by"])
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
@@ -195,13 +234,14 @@ def command(
     plan = Plan(str(policy_folder(policy)), work, before, after, last)
     settings = {"before": before, "after": after, "last": last}
     claim(work, {"policy": load_checkpoint(plan.policy).sha256, **settings})
-    jobs = [Job(name, seed) for seed in range(seeds) for name in names]
+    jobs = [Job(name, seed, kind) for seed in range(seeds) for name in names for kind in (WITNESSES, SESSION)]
     work_off(partial(session, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
     result = {
         "made_by": made_by(plan.policy),
         "plan": settings,
         "known": known_falls(runs),
         "stationary": stationary(plan.policy, still, processes) if still else None,
-        "sessions": [summarise(plan, load_json(work / job.file)) for job in jobs],
+        "witnesses": [load_json(work / job.file) for job in jobs if job.kind == WITNESSES],
+        "sessions": [summarise(plan, load_json(work / job.file)) for job in jobs if job.kind == SESSION],
     }
     publish(result, markdown(result), out, as_json)

@@ -4,7 +4,8 @@ levelled off. Nobody says that anything has changed.
 A pure state machine beside the gate, told of the same facts. At work the episodes measure (mode "evaluate") and are not
 learned from, and a detector watches their success; while it adapts they explore, the trainer learns from them, and the
 gate tries its versions. What success is usual is what the robot itself had at work; what adaptation reached is the next
-usual.
+usual. Beside success the look of the scene is watched: what changes there is told, and begins learning if that is
+asked for.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from robot_finetune.config import setting
-from robot_finetune.data.promotion_log import ADAPTING, JUDGED, STARTED, WORKING, Decision, Fact
+from robot_finetune.data.promotion_log import ADAPTING, JUDGED, LOOKS, STARTED, WORKING, Decision, Fact
 from robot_finetune.learning.promotion.drift import FallDetector
 from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, PromotionConfig
+from robot_finetune.learning.promotion.look import SIZE, LookDetector
 from robot_finetune.learning.promotion.trial import Count, standard_errors_ahead
 from robot_finetune.stats import wilson_interval
 from robot_finetune.types import EVALUATE, EXPLORE
@@ -30,7 +32,13 @@ class AutonomyConfig:
     """When mode "auto" begins to learn, and when it works again."""
 
     false_alarms: float = setting(
-        0.5, "falls of success that are found in 1,000 grasps where there is none, at most", low=0.001, high=100.0
+        0.5,
+        "falls of success that are found in 1,000 grasps where there is none, at most; as many changes of the look",
+        low=0.001,
+        high=100.0,
+    )
+    look_begins: bool = setting(
+        False, "learning also begins where the scene looks different, though success has not fallen"
     )
     expected: float = setting(
         0.0, "success that is usual from the first grasp on; 0: the first grasps at work tell", low=0.0, high=1.0
@@ -51,6 +59,7 @@ class Autonomy:
         self.mode = EVALUATE
         self._usual = config.expected
         self._detector = self._watch()
+        self.look = self._watch_look()
         self._work = Count()
         self._legs = [Count()]
 
@@ -61,21 +70,39 @@ class Autonomy:
         """
         if fact.fact != JUDGED or not fact.auto or fact.explore != (self.mode == EXPLORE):
             return []
-        decide = self._explored if self.mode == EXPLORE else self._worked
-        why = decide(fact.success)
-        if not why:
-            return []
-        what = WORKING if self.mode == EVALUATE else ADAPTING
-        return [Decision(what, incumbent, incumbent, why, {"usual": self._usual}, grasps)]
+        told = []
+        if self.mode == EXPLORE:
+            what, why = WORKING, self._explored(fact.success)
+        else:
+            if different := self._looked(fact.look):
+                told.append((LOOKS, different))
+            what, why = ADAPTING, self._worked(fact.success, different if self.config.look_begins else "")
+        if why:
+            told.append((what, why))
+        return [Decision(what, incumbent, incumbent, why, {"usual": self._usual}, grasps) for what, why in told]
 
-    def _worked(self, success: bool) -> str:
-        """After a grasp at work; returns why it is time to adapt, or nothing."""
+    def _looked(self, look: Sequence[float]) -> str:
+        """After a grasp at work that began with this look; returns how the scene is different, or nothing. What it
+        looks like from then on is usual."""
+        if len(look) != SIZE:  # a person began it, or it was recorded before looks were
+            return ""
+        self.look.add(look)
+        if not self.look.alarm:
+            return ""
+        self.look = self._watch_look()
+        return "the scene looks different"
+
+    def _worked(self, success: bool, different: str) -> str:
+        """After a grasp at work, of a scene that is different; returns why it is time to adapt, or nothing."""
         self._work.add(success)
+        why = different
         if self._detector is not None:
             self._detector.add(success)
-            if self._detector.fallen:
-                self.mode, self._legs = EXPLORE, [Count()]
-                return f"success has fallen below the usual {100 * self._usual:.0f} %"
+            if self._detector.alarm:
+                why = f"success has fallen below the usual {100 * self._usual:.0f} %"
+        if why:
+            self.mode, self._legs = EXPLORE, [Count()]
+            return why
         if self._work.grasps == self.config.reference:
             lowest = _lowest(self._work)
             if lowest > self._usual:
@@ -93,7 +120,7 @@ class Autonomy:
         if why:
             self.mode, self._work = EVALUATE, Count()
             self._usual = max(_lowest(leg), self.config.expected)
-            self._detector = self._watch()
+            self._detector, self.look = self._watch(), self._watch_look()
         self._legs.append(Count())
         return why
 
@@ -111,6 +138,10 @@ class Autonomy:
     def _watch(self) -> FallDetector | None:
         """A new detector, once it is known which success is usual."""
         return FallDetector(self._usual, self.config.false_alarms / 1000) if self._usual else None
+
+    def _watch_look(self) -> LookDetector:
+        """A new one: the first half of the reference tells what is usual, the second how far looks are from it."""
+        return LookDetector(self.config.reference // 2, self.config.false_alarms / 1000)
 
 
 def _lowest(count: Count) -> float:
