@@ -28,6 +28,7 @@ from robot_finetune.session.image_check import ImageCheck
 from robot_finetune.session.monitor import Monitor
 from robot_finetune.stats import percentile
 
+LOGS = "logs"
 TICK, PATIENCE = 0.002, 180.0
 """Wall seconds between two looks, and the longest wait."""
 
@@ -37,23 +38,25 @@ class Transfers:
 
     def __init__(self, folder: Path, monitor: Monitor, tick: Callable[[], None]) -> None:
         self._monitor, self._tick = monitor, tick
-        self._received = folder / "robot" / RECEIVED
+        self._received, self._log = folder / "robot" / RECEIVED, folder / LOGS / "policy.log"
         self._folders = {read_card(card.parent).version: card.parent for card in folder.glob(f"*/v*/{CARD}")}
         offer_pieces(monitor.node, lambda version: self._folders.get(version, folder))
         self._updates = monitor.node.create_publisher(ModelUpdate, "model_update", LATCHED)
 
     def measure(self, versions: Sequence[Path], quiet: float) -> dict[str, Any]:
-        """Bring versions one after the other. quiet: seconds for which images are timed before."""
+        """Bring versions one after the other; the first, for which the service has to be found, does not count. quiet:
+        seconds for which images are timed before."""
+        self._bring(versions[0])
         before = self._images(lambda: self._wait(quiet))
         took: list[float] = []
-        during = self._images(lambda: took.extend(map(self._bring, versions)))
+        during = self._images(lambda: took.extend(map(self._bring, versions[1:])))
         self._monitor.swap_ms.clear()
         self._monitor.trigger("policy/start")
         self._wait_until(lambda: self._monitor.swap_ms, "a grasp with the newest version")
         self._monitor.trigger("policy/stop")
         size = (versions[-1] / WEIGHTS).stat().st_size
         arrival = {"p50": round(percentile(took, 50), 1), "max": round(max(took), 1)}
-        swap_ms = round(self._monitor.swap_ms[-1], 2)
+        swap_ms = round(self._monitor.swap_ms[-1], 4)
         return {"bytes": size, "arrival_ms": arrival, "swap_ms": swap_ms, "images": before, "images_meanwhile": during}
 
     def _images(self, meanwhile: Callable[[], object]) -> dict[str, float]:
@@ -65,12 +68,15 @@ class Transfers:
         return check.finish()
 
     def _bring(self, folder: Path) -> float:
-        """Announce a version; returns the milliseconds until the policy has it."""
+        """Announce a version; returns the milliseconds until it has arrived, when it is loaded too."""
         card, begun = read_card(folder), time.monotonic()
         self._updates.publish(ModelUpdate(version=card.version, path=str(folder), sha256=card.sha256))
         there = f"*/v{card.version:04d}-*/{CARD}"
         self._wait_until(lambda: next(self._received.glob(there), None), f"version {card.version}")
-        return (time.monotonic() - begun) * 1e3
+        took = (time.monotonic() - begun) * 1e3
+        loaded = f"version {card.version} is loaded"
+        self._wait_until(lambda: loaded in self._log.read_text(), f"version {card.version}")
+        return took
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -89,7 +95,7 @@ def main(folder: Path, quiet: float) -> int:
     """Measure what is in `folder`; returns the exit code."""
     environment = graph_environment(simulated=True)
     os.environ.update(environment)  # this process takes part in the graph
-    runner = ProcessRunner(folder / "logs", environment, print)
+    runner = ProcessRunner(folder / LOGS, environment, print)
     monitor = Monitor(int(environment["ROS_DOMAIN_ID"]), runner.poll, TRAINER)
     options = BringupOptions(
         policy=str(folder / "base"), out=str(folder / "robot"), train=False, start_grasping=False, versions="dds",

@@ -53,7 +53,13 @@ def test_a_fleet_has_one_lineage_and_loses_nothing_to_kills(robots, base, ros, s
     statuses = ros.collect(TrainerStatus, "/fleet/trainer_status", LATCHED)
     updates = ros.collect(ModelUpdate, "/fleet/model_update", LATCHED)
     sources = f"{tmp_path}/a, file://{tmp_path}/elsewhere"
-    params = {"policy": base, "out": str(tmp_path / "fleet"), "sources": sources, **TRAINING}
+    params = {
+        "policy": base,
+        "out": str(tmp_path / "fleet"),
+        "sources": sources,
+        "training.tensorboard": False,
+        **TRAINING,
+    }
 
     def start():
         return spawn_node("trainer", params, "-r", "__ns:=/fleet")
@@ -70,6 +76,9 @@ def test_a_fleet_has_one_lineage_and_loses_nothing_to_kills(robots, base, ros, s
         return all(heard and heard[-1].policy_version >= version for heard in summaries.values())
 
     trainer = start()
+    for name, heard in summaries.items():
+        wait_until(lambda: heard, f"a grasp of robot {name}")  # noqa: B023
+    wait_until(lambda: updates, "a version")
     wait_until(lambda: acting(1), "a version of the fleet's trainer acting on both robots")
     os.kill(robots["a"].pid("episode_logger"), signal.SIGKILL)
     trainer.kill()
@@ -77,6 +86,7 @@ def test_a_fleet_has_one_lineage_and_loses_nothing_to_kills(robots, base, ros, s
     counts = {name: len(heard) for name, heard in summaries.items()}
     wait_until(lambda: all(len(heard) > counts[name] + 1 for name, heard in summaries.items()), "grasps meanwhile")
     trainer = start()
+    wait_until(lambda: updates[-1].version > known, "its next version")
     wait_until(lambda: acting(known + 1), "a version of the trainer that was started again")
     for runner in robots.values():
         runner.stop("policy")

@@ -35,7 +35,13 @@ def trainer(cell, there, spawn_node):
     replay = ReplayBuffer(None, 10)
     replay.add(grasp(1000))
     pack(replay, cell.out / "v0" / "replay.bin")
-    params = {"policy": str(cell.out / "v0"), "out": str(there), "poll_period": 0.1, **TRAINING}
+    params = {
+        "policy": str(cell.out / "v0"),
+        "out": str(there),
+        "poll_period": 0.1,
+        "training.tensorboard": False,
+        **TRAINING,
+    }
     return lambda **more: spawn_node("trainer", {**params, **more})
 
 
@@ -115,6 +121,7 @@ def test_the_robot_works_on_while_a_version_does_not_arrive_and_its_rest_comes_f
     ros.wait_until(lambda: len(cell.summaries) > count + 1, "grasps meanwhile")
     assert Pieces(ros, announced, 1).offsets == [3 * CHUNK]
     trained = trainer()
+    ros.wait_until(lambda: "active" in trained.output, "the trainer")
     acts(ros, cell, 1)
     health.clear()
     ros.wait_until(lambda: [status for message in health for status in message.status if status.name == "policy"], "it")
