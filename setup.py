@@ -29,6 +29,11 @@ setup(
         "tqdm",
         "xacro",
     ],
-    extras_require={"web": ["starlette", "uvicorn"], "export": ["pyarrow"], "rerun": ["rerun-sdk"]},
+    extras_require={
+        "web": ["starlette", "uvicorn"],
+        "export": ["pyarrow"],
+        "remote": ["fsspec", "s3fs"],
+        "rerun": ["rerun-sdk"],
+    },
     entry_points={"console_scripts": ["robot-finetune = robot_finetune.needs:command_line"]},
 )

@@ -52,6 +52,11 @@ def read_file(path: Path, limit: int) -> bytes:
     return data
 
 
+def digest(text: str) -> str:
+    """A short name for what belongs to a path or a URL."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
 def sha256_of(path: Path) -> str:
     """The hash of a file of any size. Raises OSError."""
     with open_file(path) as stream:

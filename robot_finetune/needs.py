@@ -33,6 +33,8 @@ EXTRA = {
     "starlette": "requirements-web.txt",
     "uvicorn": "requirements-web.txt",
     "pyarrow": "requirements-export.txt",
+    "fsspec": "requirements-remote.txt",
+    "s3fs": "requirements-remote.txt",
     "rerun": "requirements-rerun.txt",
 }
 """Modules that only some commands need, imported where they are needed, and the files that list them."""
@@ -54,15 +56,16 @@ ROS = (
 )
 """Modules that come with ROS 2."""
 REQUIREMENTS = "requirements.txt"
-MESSAGES, ACTIONS = "robot_finetune.msg", "robot_finetune.action"
-"""The package's own messages and actions, which are generated when it is built."""
+MESSAGES, ACTIONS, SERVICES = "robot_finetune.msg", "robot_finetune.action", "robot_finetune.srv"
+"""The package's own messages, actions and services, which are generated when it is built."""
 
 
 def missing(error: ModuleNotFoundError) -> str:
     """One line that says which package is missing and how to get it; empty if it is none that we know."""
     name = error.name or ""
     root = name.partition(".")[0]
-    if name in (MESSAGES, ACTIONS) or name.startswith((f"{MESSAGES}.", f"{ACTIONS}.")):
+    interfaces = (MESSAGES, ACTIONS, SERVICES)
+    if name in interfaces or name.startswith(tuple(f"{package}." for package in interfaces)):
         return "the messages are not built: run `make build`, or `colcon build` and source the workspace's setup file"
     if root in PYTHON:
         return f"{PYTHON[root]} is not installed for {sys.executable}: {pip_cure()}"

@@ -110,8 +110,8 @@ install_module() { # pip first, cmake second: pip removes what cmake installed u
 build_messages() {
   local now prefix="$venv"
   [ "$mode" = wheels ] || prefix="$root/install/robot_finetune"
-  now="$({ find msg action scripts config launch models urdf -type f ! -name '*.pyc' | sort; cat CMakeLists.txt package.xml \
-    cmake/* msg/* action/*; } | digest -)"
+  now="$({ find msg action srv scripts config launch models urdf -type f ! -name '*.pyc' | sort; cat CMakeLists.txt package.xml \
+    cmake/* msg/* action/* srv/*; } | digest -)"
   fresh "$venv/.setup/messages" "$now" && [ -d build/cmake ] && return
   say "building the messages"
   export PATH="$venv/bin:$PATH"
@@ -133,6 +133,6 @@ key="$mode $("$python" -c 'import sys; print(sys.version, sys.executable)') $roo
 make_venv
 if [ "$mode" = wheels ]; then install_python_packages runtime requirements.txt requirements-ros.txt
 else install_python_packages runtime requirements.txt; fi
-if [ "${1:-}" = --dev ]; then install_python_packages dev requirements-{dev,web,export,rerun}.txt; fi
+if [ "${1:-}" = --dev ]; then install_python_packages dev requirements-{dev,web,export,remote,rerun}.txt; fi
 install_module
 build_messages

@@ -51,8 +51,11 @@ class CellGraph:
     def announce(self, version: int, sha256: str = "") -> None:
         """Publish a version as the trainer does; with a sha256 that is not its own, as if its file were damaged."""
         made = self.checkpoint(version)
-        path = str(self.out / f"v{version}")
-        self._updates.publish(self._update(version=version, path=path, sha256=sha256 or made))
+        self.tell(version, str(self.out / f"v{version}"), sha256 or made)
+
+    def tell(self, version: int, path: str, sha256: str) -> None:
+        """Publish that there is a version."""
+        self._updates.publish(self._update(version=version, path=path, sha256=sha256))
 
     @property
     def status(self) -> Any:

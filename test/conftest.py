@@ -18,6 +18,7 @@ from cell_graph import cell, slow_cell  # noqa: F401 - fixtures
 from hypothesis import HealthCheck, settings
 from managed import manage  # noqa: F401 - a fixture
 from processes import NodeProcess, TestNode, spawner
+from s3_server import s3  # noqa: F401 - a fixture
 
 from robot_finetune.data.replay_cache import CACHE_FOLDER
 from robot_finetune.ros.environment import node_environment, unused_domain

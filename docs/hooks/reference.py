@@ -65,9 +65,10 @@ def parameters() -> str:
 
 
 def messages() -> str:
-    parts = ["# Messages and actions", "As they are in `msg/` and `action/`."]
-    for file in sorted([*(SHARE / "msg").glob("*.msg"), *(SHARE / "action").glob("*.action")]):
-        parts += [f"## {file.stem}{' (action)' * (file.suffix == '.action')}", _code(file.read_text())]
+    parts = ["# Messages, services and actions", "As they are in `msg/`, `srv/` and `action/`."]
+    marks = {"msg": "", "srv": " (service)", "action": " (action)"}
+    for file in sorted(file for kind in marks for file in (SHARE / kind).glob(f"*.{kind}")):
+        parts += [f"## {file.stem}{marks[file.suffix[1:]]}", _code(file.read_text())]
     return _page(*parts)
 
 

@@ -37,6 +37,7 @@ SERVICES = {
     "policy/emergency_stop": "stop now, and latch",
     "policy/reset_emergency_stop": "release the latch; `~/start` goes on",
     "trainer/publish": "announce the present weights as a version after the running gradient step",
+    "trainer/read_version": "a piece of a version, for a policy elsewhere (robot_finetune/srv/ReadVersion)",
 }
 STANDARD = ("/rosout", "/parameter_events", "~/transition_event")
 """Of every node."""
@@ -56,7 +57,7 @@ def page() -> str:
         shown = kind.replace("/", "/<wbr>")  # a line may end there
         by, to = (", ".join(sorted(nodes)) for nodes in (publishers, subscribers))
         rows.append(f"| `{name}` | {_meaning(name, kind)} | {shown} | {QOS[qos]} | {by} | {to} |")
-    services = ["| service (std_srvs/Trigger) | meaning |", "|---|---|"]
+    services = ["| service (std_srvs/Trigger unless a type is named) | meaning |", "|---|---|"]
     services += [f"| `{name}` | {SERVICES[name]} |" for name in _offered("services", "reply")]
     actions = ["| action | meaning |", "|---|---|"]
     for name in _offered("actions", "execute"):
@@ -67,7 +68,7 @@ def page() -> str:
 
 HEAD = """# Topics, services, actions
 
-Names are relative to the namespace of the nodes. [Messages and actions](messages.md) has the fields.
+Names are relative to the namespace of the nodes. [Messages, services and actions](messages.md) has the fields.
 *kept*: a subscriber that comes late, or again, gets so many of the newest. Who may talk to the nodes:
 [security](../security.md).
 

@@ -37,7 +37,7 @@ TOPICS = {
     "/grasp_outcome": GRASP_OUTCOME,
 }
 _RECORD = "episode"
-_FILE_LIMIT = 1 << 28  # bytes of a file, and of its unpacked chunk
+FILE_LIMIT = 1 << 28  # bytes of a file, and of its unpacked chunk
 _ONE_CHUNK = 1 << 30  # the image is in two messages: compressed together it is stored once
 _MOVE = "move the file elsewhere, the other episodes are not affected"
 
@@ -88,7 +88,7 @@ def read_episode(path: Path) -> Episode:
     """The episode in a file, checked by its checksums. Raises CorruptEpisode."""
     path = Path(path)
     try:
-        data = read_file(path, _FILE_LIMIT)
+        data = read_file(path, FILE_LIMIT)
     except OSError as error:
         raise CorruptEpisode(path, f"cannot be read ({error.strerror})", "check the path") from error
     try:
@@ -160,12 +160,12 @@ def _decode(data: bytes) -> tuple[dict[str, str], list[Any], list[Any]]:
 def _records(data: bytes) -> Iterator[Any]:
     """The records of a file; a chunk that would become too large is refused before it is unpacked."""
     stream = io.BytesIO(data)
-    for item in StreamReader(stream, validate_crcs=True, emit_chunks=True, record_size_limit=_FILE_LIMIT).records:
+    for item in StreamReader(stream, validate_crcs=True, emit_chunks=True, record_size_limit=FILE_LIMIT).records:
         if not isinstance(item, Chunk):
             yield item
             continue
         content = zstandard.frame_content_size(item.data) if item.compression == "zstd" else len(item.data)
-        if item.compression not in ("zstd", "") or content != item.uncompressed_size or content > _FILE_LIMIT:
+        if item.compression not in ("zstd", "") or content != item.uncompressed_size or content > FILE_LIMIT:
             raise ValueError(
                 f"chunk of {item.uncompressed_size} bytes, {content} of them {item.compression or 'plain'}"
             )

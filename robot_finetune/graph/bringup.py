@@ -23,8 +23,8 @@ PARAMETERS = {
     "sim_cell": ("robot", "variation", "seed", "real_time_factor"),
     "camera": ("robot", "image_size"),
     "grasp_detector": ("robot",),
-    "episode_logger": ("robot", "out"),
-    "trainer": ("robot", "policy", "out", "earlier", "seed"),
+    "episode_logger": ("robot", "out", "upload"),
+    "trainer": ("robot", "policy", "out", "earlier", "sources", "versions", "seed"),
     "policy": (
         "robot",
         "policy",
@@ -32,6 +32,7 @@ PARAMETERS = {
         "mode",
         "seed",
         "out",
+        "versions",
         "start_grasping",
         "accept_updates",
         "promotion.mode",

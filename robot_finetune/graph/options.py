@@ -10,6 +10,7 @@ from typing import Any
 
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, known_names, setting
 from robot_finetune.data.promotion_log import GATED, IMMEDIATE
+from robot_finetune.data.version_store import WAYS
 from robot_finetune.files import parse_yaml
 from robot_finetune.robot.profile import SIMULATED, TEMPLATE, RobotProfile
 from robot_finetune.types import EXPLORE, WISHES
@@ -32,6 +33,12 @@ class BringupOptions:
     out: str = setting("session", "folder for episodes, checkpoints and the trainer's state")
     earlier: str = setting(
         "", "folders of earlier sessions that the trainer rehearses, besides the policy's own, with ':' between them"
+    )
+    versions: str = setting("", WAYS)
+    upload: str = setting("", "URL of a folder elsewhere, for this robot alone, into which its episodes are copied")
+    sources: str = setting(
+        "",
+        "output folders of other robots, or URLs to which they upload, to learn from too; with ',' between",
     )
     mode: str = setting(
         EXPLORE,

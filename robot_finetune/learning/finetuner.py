@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,25 @@ class FineTuneConfig:
     bellman: BellmanConfig = setting(FINE_TUNE_BELLMAN, "update")
 
 
+@dataclass(frozen=True)
+class _Robot:
+    """The new data of one robot, and the base data in the scene that it shows."""
+
+    mounted: Mounting
+    by_hand: ByHand
+    rehearsed: SceneTransfer
+
+    @staticmethod
+    def of(base: ReplayBuffer, new: ReplayBuffer, start: QNetwork, profile: RobotProfile, transfer: float) -> _Robot:
+        mounted = Mounting(new, start)
+        return _Robot(mounted, ByHand(mounted), SceneTransfer(base, new, profile, transfer))
+
+
+def equal_parts(number: int, parts: int, turn: int) -> list[int]:
+    """`number` in so many parts that differ by 1 at most; `turn` says which of them get more."""
+    return [(number + (index + turn) % parts) // parts for index in range(parts)]
+
+
 class FineTuner:
     """Fine-tunes a copy of a checkpoint's network on a base and a new replay buffer, on the network's device; the new
     buffer may grow between two updates."""
@@ -67,17 +87,18 @@ class FineTuner:
         config: FineTuneConfig = FineTuneConfig(),
         seed: int = 0,
         earlier: ReplayBuffer | None = None,
+        others: Sequence[ReplayBuffer] = (),
     ) -> None:
-        """earlier: grasps of earlier sessions, rehearsed as they are."""
+        """earlier: grasps of earlier sessions, rehearsed as they are. others: new buffers of other robots of this
+        profile; of each batch all robots that have grasps get an equal share."""
         checkpoint.network.geometry.set_profile(profile)
         self.config, self.base, self.new = config, base, new
         self.start = copy.deepcopy(checkpoint.network)
         self.learner = QLearner(checkpoint.network, config.bellman, profile.workspace.max_step_yaw, seed)
-        self._batches = Batches(self._draw, lambda: (base.revision, new.revision), self.learner.device, seed)
-        self._rehearsed = SceneTransfer(base, new, profile, config.transfer)
-        self._mounted = Mounting(new, checkpoint.network)
+        replays = (base, new, *others)
+        self._batches = Batches(self._draw, lambda: tuple(each.revision for each in replays), self.learner.device, seed)
+        self._robots = [_Robot.of(base, each, checkpoint.network, profile, config.transfer) for each in (new, *others)]
         self._earlier = earlier
-        self._by_hand = ByHand(self._mounted)
 
     @property
     def updates(self) -> int:
@@ -87,7 +108,7 @@ class FineTuner:
     @property
     def mount(self) -> np.ndarray:
         """Where the gripper is in the new data, as far as its images say: see `Mounting.place`."""
-        return self._mounted.place()
+        return self._robots[0].mounted.place()
 
     def update(self) -> Metrics:
         """One gradient step, half on base and half on new transitions (all on one while the other is empty). Raises
@@ -97,12 +118,18 @@ class FineTuner:
 
     def _draw(self, rng: np.random.Generator) -> Batch:
         size, config = self.config.batch_size, self.config
+        robots = [robot for robot in self._robots if len(robot.mounted)]
         new = round(size * config.new_fraction) if len(self.base) else size
-        new = new if len(self.new) else 0
-        shown = min(new, round(size * config.demonstration_share)) if len(self._by_hand) else 0
+        new = new if robots else 0
         past = round((size - new) * config.earlier_fraction) if self._earlier else 0
-        counts: list[tuple[Sampled, int]] = [(self._rehearsed, size - new - past), (self._mounted, new - shown)]
-        counts.append((self._by_hand, shown))
+        demonstrated = round(size * config.demonstration_share)
+        counts: list[tuple[Sampled, int]] = []
+        robots = robots or self._robots[:1]
+        turn = int(rng.integers(len(robots))) if len(robots) > 1 else 0
+        parts = (equal_parts(number, len(robots), turn) for number in (size - new - past, new, demonstrated))
+        for robot, old, its_new, by_hand in zip(robots, *parts, strict=True):
+            shown = min(its_new, by_hand) if len(robot.by_hand) else 0
+            counts += [(robot.rehearsed, old), (robot.mounted, its_new - shown), (robot.by_hand, shown)]
         if self._earlier:
             counts.append((self._earlier, past))
         return mixed_batch(counts, config.bellman, rng)

@@ -27,6 +27,7 @@ from robot_finetune.data.replay_cache import unpacked
 from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.data.scalar_log import ScalarLog
 from robot_finetune.data.version_card import FineTuned
+from robot_finetune.files import digest
 from robot_finetune.learning.bellman import Metrics
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
@@ -52,7 +53,7 @@ class TrainerConfig:
     publish_every: int = setting(100, "gradient steps between two published versions", low=1, high=1_000_000)
     save_every: int = setting(50, "gradient steps between two savings of the optimiser's state", low=1, high=1_000_000)
     replay_capacity: int = setting(
-        12_000, "steps of new grasps that are kept; the oldest grasps go first", low=100, high=10_000_000
+        12_000, "steps of new grasps that are kept of each robot; the oldest grasps go first", low=100, high=10_000_000
     )
     hold_out: float = setting(
         0.1, "part of the grasps that is not learned from but scores versions before they act", low=0.0, high=0.9
@@ -78,6 +79,14 @@ class PublishedVersion:
     score: OfflineScore = OfflineScore()
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where the grasps of one robot come from, and where they are kept to be learned from."""
+
+    store: EpisodeStore
+    replay: ReplayBuffer
+
+
 class Trainer:
     """Fine-tunes the policy in `policy` on the episodes that may be learned from in `out`/episodes, on `device`; one
     thread uses it.
@@ -94,9 +103,10 @@ class Trainer:
         seed: int = 0,
         device: torch.device = CPU,
         earlier: Sequence[Path] = (),
+        sources: Sequence[Path] = (),
     ) -> None:
         """earlier: folders of sessions that are rehearsed, besides that which the policy is from. Raises ConfigError
-        for one without episodes."""
+        for one without episodes. sources: folders of episodes of other robots, which have an equal share each."""
         self.config = config
         self.loss = self.mean_q = math.nan
         self.rejected: list[str] = []  # one line for each file that cannot be used and was passed over
@@ -106,8 +116,10 @@ class Trainer:
         self._state.parent.mkdir(parents=True, exist_ok=True)
         base = load_checkpoint(policy, device=device)
         size = base.network.config.image_size
-        self._store = EpisodeStore(out / EPISODES)
-        self.replay = self._open_replay(out / TRAINER_STATE / "replay", size)
+        state = self._state.parent
+        self._sources = [self._source(out / EPISODES, state / "replay", size)]
+        self._sources += [self._source(folder, state / f"replay-{digest(str(folder))}", size) for folder in sources]
+        self.replay, *others = (source.replay for source in self._sources)
         self._grasps = 0
         self._held_out: deque[Closing] = deque(maxlen=HELD_OUT)
         packed = next(
@@ -120,9 +132,9 @@ class Trainer:
                 f"the {REPLAY} of that network's pre-training beside it"
             )
         sessions = earlier_sessions(policy, earlier, out)
-        place = out / TRAINER_STATE / EARLIER
+        place = state / EARLIER
         rehearsed = earlier_replay(sessions, place, base.network, self.rejected.append) if sessions else None
-        data = base_replay, self.replay, profile, config.fine_tune, seed, rehearsed
+        data = base_replay, self.replay, profile, config.fine_tune, seed, rehearsed, others
         self._tuner = FineTuner(base, *data)
         if self._state.exists():
             try:
@@ -163,29 +175,31 @@ class Trainer:
         return ""
 
     def collect(self) -> int:
-        """Take the episodes that are new in the directory into the replay; returns how many there were to learn
-        from.
-        """
+        """Take the episodes that are new in each source into its replay; returns how many there were to learn from."""
+        found = sum(map(self._collect, self._sources))
+        self._grasps += found
+        return found
+
+    def _collect(self, source: _Source) -> int:
         found = 0
-        for label in self._store.relabelled():
+        for label in source.store.relabelled():
             if label.verdict != DISCARD:
-                self.replay.relabel(label.episode_id, label.verdict == SUCCESS)
-        for path in self._store.poll():
+                source.replay.relabel(label.episode_id, label.verdict == SUCCESS)
+        for path in source.store.poll():
             try:
-                episode = self._store.read(path)
+                episode = source.store.read(path)
                 doubtful = episode.outcome.contradiction and not self.config.learn_from_contradictions
                 if not may_be_learned_from(episode) or doubtful:
                     continue
                 if is_held_out(episode.episode_id, self.config.hold_out):
                     self._held_out.extend(filter(None, [Closing.of(episode)]))
                 else:
-                    self.replay.add(episode)
+                    source.replay.add(episode)
             except (CorruptEpisode, ReplayError) as error:
                 self.rejected.append(str(error))
                 continue
             self._variation = episode.variation
             found += 1
-        self._grasps += found
         return found
 
     def update(self) -> PublishedVersion | None:
@@ -207,7 +221,7 @@ class Trainer:
             return None
         self.save()
         version, parent = self._next, self._version
-        folder = self._out / CHECKPOINTS / f"v{version:04d}"
+        folder = self.folder(version)
         meta: dict[str, Any] = {"variation": self._variation, "grasps": self.grasps, "updates": self.updates}
         network = self._tuner.network()
         sha256 = save_checkpoint(folder, network, version, parent, meta)
@@ -225,12 +239,17 @@ class Trainer:
 
     def _draw(self, metrics: Metrics) -> None:
         """A point of each curve. Losses are those of this gradient step alone."""
-        learner, replay = self._tuner.learner, self.replay
-        sizes = {"grasps": self.grasps, "episodes": replay.episodes, "successes": replay.successes}
-        sizes |= {"transitions": len(replay), "held_out": len(self._held_out)}
+        learner, replays = self._tuner.learner, [source.replay for source in self._sources]
+        sizes = {"grasps": self.grasps, "episodes": sum(replay.episodes for replay in replays)}
+        sizes |= {"successes": sum(replay.successes for replay in replays), "transitions": sum(map(len, replays))}
+        sizes |= {"held_out": len(self._held_out)}
         scalars = {f"train/{name}": value for name, value in metrics._asdict().items()}
         scalars |= {f"replay/{name}": size for name, size in sizes.items()}
         self._curves.add(self.updates, {**scalars, "train/learning_rate": learner.learning_rate})
+
+    def folder(self, version: int) -> Path:
+        """Where a version is, or would be."""
+        return self._out / CHECKPOINTS / f"v{version:04d}"
 
     def _folders(self) -> dict[int, Path]:
         """The checkpoint folders of this output folder by their number; numbers are never used twice."""
@@ -252,17 +271,18 @@ class Trainer:
             return PublishedVersion(found.version, found.parent, folder, found.sha256, *learned)
         return None
 
-    def _open_replay(self, folder: Path, image_size: int) -> ReplayBuffer:
-        """The replay of an earlier run, or a new one, which the episodes fill, if that is damaged, of another size, or
-        holds a grasp that was discarded since."""
+    def _source(self, episodes: Path, folder: Path, image_size: int) -> _Source:
+        """With the replay of an earlier run, or a new one, which the episodes fill, if that is damaged, of another
+        size, or holds a grasp that was discarded since."""
+        store = EpisodeStore(episodes)
         try:
             replay = ReplayBuffer(folder, self.config.replay_capacity, image_size)
-            if not any(episode_id in replay for episode_id in self._store.discarded):
-                return replay
+            if not any(episode_id in replay for episode_id in store.discarded):
+                return _Source(store, replay)
         except ReplayError as error:
             self.rejected.append(f"{error} (done)")
         shutil.rmtree(folder)
-        return ReplayBuffer(folder, self.config.replay_capacity, image_size)
+        return _Source(store, ReplayBuffer(folder, self.config.replay_capacity, image_size))
 
 
 def _smooth(past: float, value: float) -> float:

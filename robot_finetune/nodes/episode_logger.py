@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot_finetune.config import setting
+from robot_finetune.data.courier import Courier
+from robot_finetune.data.episode_carriers import EpisodeSender
 from robot_finetune.data.episode_counter import EpisodeCounter
 from robot_finetune.data.episode_log import SUFFIX, EpisodeLogError, episode_path, remove_leftovers, write_episode
 from robot_finetune.data.label_log import Label, Labels, add_label
@@ -46,6 +48,9 @@ class EpisodeLoggerParameters:
 
     robot: str = setting("sim", "robot: a name in config/robots or a YAML file")
     out: str = setting("session", "output folder; the episodes are in its folder `episodes`")
+    upload: str = setting(
+        "", "URL of a folder elsewhere, for this robot alone, into which episodes are copied; empty: nowhere"
+    )
     retry_period: float = setting(
         2.0, "wait between two attempts to write, when the disk is full", unit="s", low=0.01, high=600.0
     )
@@ -111,6 +116,10 @@ class EpisodeLoggerNode(ManagedNode):
         listen(self, GraspOutcome, "grasp_outcome", self._on_outcome, EPISODE)
         listen(self, GraspVerdict, "grasp_verdict", self._on_verdict, COMMAND)
         self.start_thread(self._write, self._end_writing)
+        self._uploads: Courier | None = None
+        if self._config.upload:
+            self._uploads = Courier(EpisodeSender(self._folder, self._config.upload).carry)
+            self.start_thread(self._uploads.run, self._uploads.close)
         self.get_logger().info(f"{self._total} episodes in {self._folder}")
 
     def activate(self) -> None:
@@ -266,11 +275,15 @@ class EpisodeLoggerNode(ManagedNode):
         summary.total, summary.number, summary.interventions = self._total, self._counter.last, interventions
         summary.header.stamp = self.get_clock().now().to_msg()
         self._summaries.publish(summary)
+        if self._uploads:
+            self._uploads.hurry()
 
     def health(self) -> Health:
         values = {"episodes": self._total, "waiting": self._ready.qsize(), "lost": self._lost, "folder": self._folder}
         values["free_gb"] = f"{shutil.disk_usage(self._folder).free / 1e9:.1f}"
-        return Health(Level.ERROR if self._error else Level.OK, self._error or "ok", values)
+        late = self._uploads.late if self._uploads else ""
+        level = Level.ERROR if self._error else Level.WARN if late else Level.OK
+        return Health(level, self._error or late or "ok", values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -6,8 +6,6 @@ loaded and probed in another.
 
 from __future__ import annotations
 
-import queue
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +21,7 @@ from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint
 from robot_finetune.learning.device import describe, prepare_device
 from robot_finetune.learning.q_policy import QPolicy, probe
 from robot_finetune.learning.resumed_policy import resumed_policy
-from robot_finetune.msg import EpisodeSummary, ModelUpdate
+from robot_finetune.msg import EpisodeSummary
 from robot_finetune.perception.frame_watch import ImageFault
 from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
@@ -34,7 +32,6 @@ from robot_finetune.robot.run_control import ERROR, IDLE, STOPPED, RequestRefuse
 from robot_finetune.robot.safety import EmergencyStop
 from robot_finetune.robot.take_over import TakeOver
 from robot_finetune.ros.arms.moveit_arm import MoveItArm
-from robot_finetune.ros.conversions import message_to_version
 from robot_finetune.ros.decision_view import DecisionView
 from robot_finetune.ros.emergency_signal import watch_emergency_stop
 from robot_finetune.ros.episode_topics import EpisodePublisher, MessagesByEpisode, OutcomeJudge, new_episode_id
@@ -43,13 +40,14 @@ from robot_finetune.ros.node.diagnostics import Health, Level
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_managed_node
 from robot_finetune.ros.node.parameters import read_parameters
-from robot_finetune.ros.node.qos import LATCHED, NEWEST
+from robot_finetune.ros.node.qos import NEWEST
 from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.policy_parameters import PolicyParameters
 from robot_finetune.ros.promotion_topic import PromotionPublisher
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.scene_reset import SceneReset
+from robot_finetune.ros.version_intake import VersionIntake
 from robot_finetune.ros.workspace_marker import workspace_shower
 from robot_finetune.types import DEMONSTRATE, SCRIPTED
 
@@ -112,8 +110,7 @@ class PolicyNode(ManagedNode):
         view = DecisionView(self, profile, network, self._publisher)
         self._actions = GraspActions(self, self._control, self._start_goal, view)
         self._runner = EpisodeRunner(self._robot, profile, acting, self._judge, self._actions, config)
-        self._updates: queue.SimpleQueue[tuple[str, int, str, dict[str, float]] | None] = queue.SimpleQueue()
-        listen(self, ModelUpdate, "model_update", self._on_update, LATCHED)
+        self._intake = VersionIntake(self, self._policy, parameters.versions, out, self._control.hint)
         self._offer("start", self._start)
         for name in ("stop", "pause", "emergency_stop", "reset_emergency_stop"):
             self._offer(name, getattr(self._control, name))
@@ -123,7 +120,7 @@ class PolicyNode(ManagedNode):
         self._previous = ""  # the episode whose summary has not been seen yet
         self._ready = self._held = False
         self._episodes = self._failures = 0
-        self.start_thread(lambda: self._guarded(self._load), lambda: self._updates.put(None))
+        self.start_thread(lambda: self._guarded(self._intake.run), self._intake.close)
         self.start_thread(lambda: self._guarded(self._work), self._control.close)
 
     def activate(self) -> None:
@@ -254,25 +251,7 @@ class PolicyNode(ManagedNode):
             self._control.release(message)
             self._held = False
 
-    def _load(self) -> None:
-        """Load and probe announced versions, the newest of those that wait."""
-        while (update := self._updates.get()) is not None:
-            while not self._updates.empty():
-                update = self._updates.get() or update
-            start, version = time.perf_counter(), update[1]
-            try:
-                if self._policy.offer(*update):
-                    took = f"{(time.perf_counter() - start) * 1e3:.0f} ms"
-                    self.get_logger().info(f"version {version} is loaded ({took})")
-            except CheckpointError as error:
-                message = f"version {version} is not used, version {self._policy.version} goes on: {error}"
-                self.get_logger().error(message)
-                self._control.hint(message)
-
     # Callbacks on the executor's thread
-
-    def _on_update(self, message: ModelUpdate) -> None:
-        self._updates.put(message_to_version(message))
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
@@ -314,13 +293,14 @@ class PolicyNode(ManagedNode):
             actions.state_changed()
 
     def health(self) -> Health:
-        known = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.OK)
+        late = self._intake.late
+        known = {ERROR: Level.ERROR, STOPPED: Level.WARN}.get(self._control.state, Level.WARN if late else Level.OK)
         level = Level.ERROR if self._held else known
         values = {"state": self._control.state, "version": self._policy.version, "discarded": self._publisher.discarded}
         values["decision_ms"] = f"{self._policy.decision_ms:.1f}"
         look = self._policy.autonomy.look
         values["scene_looks_different"] = f"evidence {look.evidence:.3g} of {look.limit:.3g}"
-        return Health(level, self._control.message or self._control.state, values)
+        return Health(level, self._control.message or late or self._control.state, values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

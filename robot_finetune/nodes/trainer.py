@@ -6,13 +6,15 @@ the processor to the nodes that move the robot.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import rclpy
@@ -20,8 +22,14 @@ from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from robot_finetune.config import policy_folder, setting
+from robot_finetune.data.courier import Courier
+from robot_finetune.data.episode_carriers import EpisodeFetcher, fetched_episodes
 from robot_finetune.data.folder_lock import folder_lock
+from robot_finetune.data.layout import EPISODES
+from robot_finetune.data.remote import is_url
 from robot_finetune.data.replay_storage import ReplayError
+from robot_finetune.data.version_store import WAYS, Announced, RemoteVersions, check_way
+from robot_finetune.files import one_line
 from robot_finetune.learning.checkpoint import CheckpointError
 from robot_finetune.learning.device import AUTO, NAMES, DeviceError, describe, prepare_device
 from robot_finetune.learning.trainer import PublishedVersion, Trainer, TrainerConfig
@@ -34,6 +42,7 @@ from robot_finetune.ros.node.managed_node import NOT_ACTIVE, ManagedNode, run_ma
 from robot_finetune.ros.node.parameters import read_parameters
 from robot_finetune.ros.node.qos import LATCHED
 from robot_finetune.ros.node.spin import START_ERRORS, fail, until_shutdown
+from robot_finetune.ros.version_pieces import offer_pieces
 
 NICENESS = 10
 PATIENCE = 10.0
@@ -49,6 +58,11 @@ class TrainerParameters:
     out: str = setting("session", "output folder: episodes are read from it, checkpoints written into it")
     earlier: str = setting("", f"folders of earlier sessions to rehearse, with {os.pathsep!r} between them")
     seed: int = setting(0, "seed of batches and augmentation", low=0, high=2**31 - 1)
+    sources: str = setting(
+        "",
+        "output folders of other robots, or URLs to which they upload, to learn from too; with ',' between",
+    )
+    versions: str = setting("", WAYS)
     device: str = setting(AUTO, f"where it learns: {NAMES}; auto is an accelerator where there is one")
     poll_period: float = setting(0.5, "wait between two looks for new episodes", unit="s", low=0.01, high=60.0)
     training: TrainerConfig = setting(TrainerConfig)
@@ -71,8 +85,13 @@ class TrainerNode(ManagedNode):
         self.get_logger().info(f"learns on {describe(device)}")
         earlier = [Path(folder) for folder in config.earlier.split(os.pathsep) if folder]
         profile = load_robot(config.robot)
-        self._trainer = Trainer(policy, out, profile, config.training, config.seed, device, earlier)
+        self._couriers: list[Courier] = []
+        remote = RemoteVersions(config.versions) if is_url(check_way(config.versions)) else None
+        sources = [self._source(place.strip(), out) for place in config.sources.split(",") if place.strip()]
+        self._trainer = Trainer(policy, out, profile, config.training, config.seed, device, earlier, sources)
         self._resumed = self._trainer.newest
+        self._announced: PublishedVersion | None = None
+        self._uploaded: PublishedVersion | None = None
         self._status = TrainerStatus()
         self._state = INACTIVE
         self._rate_from = (time.monotonic(), self._trainer.updates)
@@ -84,8 +103,13 @@ class TrainerNode(ManagedNode):
         self._statuses = self.create_publisher(TrainerStatus, "trainer_status", LATCHED)
         self._versions = self.create_publisher(ModelUpdate, "model_update", LATCHED)
         self.create_service(Trigger, "~/publish", self._on_publish)
+        offer_pieces(self, self._trainer.folder)
         self.create_timer(1.0, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.start_thread(self._guarded, self._end_work, PATIENCE)
+        self._uploads = Courier(partial(self._upload, remote)) if remote else None
+        self._couriers += [self._uploads] if self._uploads else []
+        for courier in self._couriers:
+            self.start_thread(courier.run, courier.close, PATIENCE)
 
     def activate(self) -> None:
         self._wake.set()
@@ -163,6 +187,30 @@ class TrainerNode(ManagedNode):
         with until_shutdown():
             self._versions.publish(message)
         self.get_logger().info(f"version {version.version}: {version.updates} updates on {version.grasps} grasps")
+        self._announced = version
+        if self._uploads:
+            self._uploads.hurry()
+
+    def _source(self, place: str, out: Path) -> Path:
+        """The folder of episodes of another robot; what is elsewhere is brought here."""
+        if not is_url(place):
+            return Path(place).expanduser().absolute() / EPISODES
+        here = fetched_episodes(out, place)
+        self._couriers.append(Courier(EpisodeFetcher(place, here).carry))
+        return here
+
+    def _upload(self, remote: RemoteVersions, closing: Callable[[], bool]) -> None:
+        """Bring the newest version to the folder elsewhere, unless it is there."""
+        version = self._announced
+        if version is None or version is self._uploaded or closing():
+            return
+        scores = {name: value for name, value in asdict(version.score).items() if math.isfinite(value)}
+        announced = Announced(str(version.folder), version.version, version.sha256, scores)
+        try:
+            remote.put(announced, version.folder)
+        except OSError as error:
+            raise OSError(f"version {version.version} is not uploaded: {one_line(error)}") from error
+        self._uploaded = version
 
     def _report_rejected(self, trainer: Trainer) -> None:
         while trainer.rejected:
@@ -193,7 +241,10 @@ class TrainerNode(ManagedNode):
         status = self._status
         values = {"state": self._state, "version": status.version, "grasps": status.grasps, "updates": status.updates}
         values["updates_per_second"] = f"{status.updates_per_second:.1f}"
-        return Health(Level.ERROR if self._state == ERROR else Level.OK, status.message or self._state, values)
+        if self._state == ERROR:
+            return Health(Level.ERROR, status.message, values)
+        late = next((courier.late for courier in self._couriers if courier.late), "")
+        return Health(Level.WARN if late else Level.OK, late or status.message or self._state, values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 
+from robot_finetune.data.version_store import Announced
 from robot_finetune.msg import GraspOutcome as GraspOutcomeMsg
 from robot_finetune.msg import ModelUpdate, PolicyStep
 from robot_finetune.robot.joint_trajectory import JointTrajectory
@@ -173,8 +174,8 @@ def message_to_trajectory(message: JointTrajectoryMsg, joints: Sequence[str]) ->
     return JointTrajectory(times, positions, velocities)
 
 
-def message_to_version(message: ModelUpdate) -> tuple[str, int, str, dict[str, float]]:
-    """Folder, version, SHA-256 ("" if not told) and scores that a ModelUpdate announces. Raises ValueError."""
+def message_to_version(message: ModelUpdate) -> Announced:
+    """What a ModelUpdate announces. Raises ValueError."""
     path = plain_text(message.path, "path of a version", 4096)
     sha256 = plain_text(message.sha256, "sha256 of a version", 64)
     if not path.startswith("/"):
@@ -183,4 +184,4 @@ def message_to_version(message: ModelUpdate) -> tuple[str, int, str, dict[str, f
     if len(names) > MOST_EVIDENCE or len(names) != len(message.score_values):
         raise ValueError(f"{len(names)} names and {len(message.score_values)} values of scores: as many are expected")
     scores = finite(message.score_values, "score", -1e9, 1e9, MOST_EVIDENCE)
-    return path, int(message.version), sha256, dict(zip(names, scores.tolist(), strict=True))
+    return Announced(path, int(message.version), sha256, dict(zip(names, scores.tolist(), strict=True)))

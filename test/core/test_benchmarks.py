@@ -55,6 +55,14 @@ def test_replay_leaves_no_files_and_skips_what_does_not_fit(capsys, monkeypatch,
     assert not list(tmp_path.iterdir())
 
 
+def test_transfer(capsys):
+    sizes = result(capsys, "transfer")["sizes"]
+    assert [round(each["bytes"] / 1e6, 1) for each in sizes.values()] == [0.5, 5.0]
+    for each in sizes.values():
+        assert each["swap_ms"] > 0 and 0 < each["arrival_ms"]["p50"] <= each["arrival_ms"]["max"]
+        assert each["images"]["p50_ms"] > 0 and each["images_meanwhile"]["p50_ms"] > 0
+
+
 def test_sim(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(sim, "QUICK_BLOCK", 1)
     save_checkpoint(tmp_path, build_network(NetworkConfig()), 1, 0, {})

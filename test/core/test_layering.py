@@ -106,7 +106,7 @@ def is_ros(name):
     return (
         package in ROS
         or package.endswith(("_msgs", "_srvs", "_interfaces"))
-        or (package == "robot_finetune" and rest.split(".")[0] in ("msg", "ros", "nodes"))
+        or (package == "robot_finetune" and rest.split(".")[0] in ("msg", "srv", "ros", "nodes"))
     )
 
 

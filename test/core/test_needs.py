@@ -42,7 +42,7 @@ def test_the_table_names_what_setup_py_and_requirements_install():
     required = re.findall(r'^ {8}"([\w-]+)",$', (ROOT / "setup.py").read_text(), re.M)
     pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(), re.M)
     assert set(needs.PYTHON.values()) == set(required) == set(pinned) - {"setuptools"}
-    extra = re.search(r"extras_require=\{.*\}", (ROOT / "setup.py").read_text())[0]
+    extra = re.search(r"extras_require=\{.*?\}", (ROOT / "setup.py").read_text(), re.S)[0]
     pinned = {file: re.findall(r"^([\w-]+)==", (ROOT / file).read_text(), re.M) for file in set(needs.EXTRA.values())}
     modules = {name.removesuffix("-sdk"): file for file, names in pinned.items() for name in names}
     assert modules == needs.EXTRA

@@ -251,3 +251,29 @@ def test_labels_that_were_given_while_no_trainer_ran_reach_what_it_has_learned_f
     assert start(base, out).replay.successes == 2
     add_label(out / "episodes", Label("e0001", "failure", "ada"))
     assert start(base, out).replay.successes == 1
+
+
+def test_robots_have_an_equal_share_of_each_batch_and_versions_of_one_lineage(base, out, tmp_path, monkeypatch):
+    openings = {0.25: 9, 0.75: 2, 0.5: 4}
+    folders = [out / "episodes", tmp_path / "b", tmp_path / "c"]
+    for (opening, count), folder in zip(openings.items(), folders, strict=True):
+        for index in range(count):
+            made = episode(index)
+            steps = [dataclasses.replace(step.observation, opening=opening) for step in made.steps]
+            steps = [dataclasses.replace(step, observation=seen) for step, seen in zip(made.steps, steps, strict=True)]
+            name = f"{folder.name}{index}"
+            write_episode(folder, dataclasses.replace(made, episode_id=name, steps=tuple(steps)))
+    config = dataclasses.replace(CONFIG, fine_tune=FineTuneConfig(batch_size=16))
+    trainer = Trainer(base, out, RobotProfile(), config, sources=folders[1:])
+    assert trainer.collect() == trainer.grasps == sum(openings.values())
+    learner, drawn, update = trainer._tuner.learner, [], trainer._tuner.learner.update
+    monkeypatch.setattr(learner, "update", lambda batch: drawn.append(batch.state.opening.numpy()) or update(batch))
+    while not trainer.update():
+        pass
+    for batch in drawn:
+        shares = [np.isclose(batch, opening).sum() for opening in openings]
+        assert sum(shares) == 8 and max(shares) - min(shares) <= 1
+    assert all(np.isclose(drawn, opening).sum() > 2 * len(drawn) for opening in openings), "they take turns"
+    assert trainer.newest.grasps == 15
+    again = Trainer(base, out, RobotProfile(), config, sources=folders[1:])
+    assert again.collect() == 15 and again.updates == trainer.updates

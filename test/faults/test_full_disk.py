@@ -7,6 +7,7 @@ import pytest
 
 from robot_finetune.config import share_path
 from robot_finetune.data.disk import no_room
+from robot_finetune.data.episode_carriers import EpisodeSender
 from robot_finetune.ros.environment import executable
 
 
@@ -59,6 +60,24 @@ def test_a_read_only_disk_is_the_cause(disk):
 
 def test_a_disk_with_room_is_none(tmp_path):
     assert no_room(tmp_path / "not" / "yet" / "there") == ""
+
+
+def test_episodes_wait_for_a_full_shared_disk_and_go_there_when_it_has_room(disk, tmp_path):
+    folder = disk("size=1m")
+    filler = folder / "filler"
+    with pytest.raises(OSError, match="No space"):
+        filler.write_bytes(bytes(2 << 20))
+    names = ["e0.mcap", "e1.mcap", "e2.mcap"]
+    (tmp_path / "robot").mkdir()
+    for number, name in enumerate(names):
+        (tmp_path / "robot" / name).write_bytes(bytes([number]) * 30_000)
+    sender = EpisodeSender(tmp_path / "robot", f"file://{folder}/a")
+    with pytest.raises(OSError, match="3 episodes wait for their way to the trainer: .*No space"):
+        sender.carry(lambda: False)
+    filler.unlink()
+    sender.carry(lambda: False)
+    assert sorted(path.name for path in (folder / "a").iterdir()) == names
+    assert all((folder / "a" / name).read_bytes() == (tmp_path / "robot" / name).read_bytes() for name in names)
 
 
 def test_a_disk_that_fills_up_is_what_a_node_is_said_to_have_died_of(disk):

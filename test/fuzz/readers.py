@@ -6,6 +6,7 @@ whether they were accepted. `READERS[name].valid(folder)` is a file that is. `mu
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,6 +41,7 @@ from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack, unpack
 from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.data.version_card import read_card
+from robot_finetune.data.version_store import NEWEST, Announced, RemoteVersions, VersionDamaged
 from robot_finetune.files import parse_json
 from robot_finetune.learning.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
@@ -57,7 +59,7 @@ from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Ste
 from robot_finetune.web.lineages import read_retention
 from robot_finetune.web.sessions import read_figures
 
-OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode, EpisodeLogError, MeshError)
+OWN = (ConfigError, CheckpointError, ReplayError, CorruptEpisode, EpisodeLogError, MeshError, VersionDamaged)
 """The package's own errors for files."""
 SMALL = NetworkConfig(image_size=16, channels=4, patch=4, search=4, gripper_patch=4, hidden=8)
 SUMMARY = {"before": {"episodes": 10, "successes": 2}, "versions": [{"version": 3}], "ended": "complete"}
@@ -242,6 +244,13 @@ READERS: dict[str, Reader] = {
     "summary.json": Reader(SUMMARY_FILE, lambda folder: write_json(folder / SUMMARY_FILE, SUMMARY), read_figures),
     "lineage.json": Reader(LINEAGE, lambda folder: write_json(folder / LINEAGE, KEPT), read_retention),
     "JSON": Reader("data.json", lambda folder: (folder / "data.json").write_text('{"a": [1, 2.5, null]}'), _json),
+    NEWEST: Reader(
+        NEWEST,
+        lambda folder: write_json(
+            folder / NEWEST, dataclasses.asdict(Announced("/x/v0007", 7, "ab" * 32, {"worse": 1.0}))
+        ),
+        lambda folder: RemoteVersions(f"file://{folder}").newest(),
+    ),
     "lock": Reader("session.lock", _owned, _own),
     "checkpoint card": Reader(CARD, _checkpoint, lambda folder: read_card((folder / CARD).parent)),
     "checkpoint": Reader(CARD, _checkpoint, lambda folder: load_checkpoint((folder / CARD).parent)),

@@ -51,7 +51,7 @@ CONVERSIONS = {
     "step's context": ("policy_step", check_context, lambda _: True),
     "outcome's context": ("grasp_outcome", check_context, lambda _: True),
     "phase's context": ("episode_phase", check_context, lambda _: True),
-    "version": ("model_update", message_to_version, lambda version: version[0].startswith("/")),
+    "version": ("model_update", message_to_version, lambda version: version.path.startswith("/")),
     "trajectory": (PROFILE.arm_topic, lambda message: message_to_trajectory(message, PROFILE.joints), is_trajectory),
 }
 
