@@ -29,6 +29,6 @@ setup(
         "tqdm",
         "xacro",
     ],
-    extras_require={"web": ["starlette", "uvicorn"], "export": ["pyarrow"], "rerun": ["rerun-sdk"]},
+    extras_require={"web": ["starlette", "uvicorn"], "export": ["pyarrow"], "rerun": ["rerun-sdk"], "ray": ["ray"]},
     entry_points={"console_scripts": ["robot-finetune = robot_finetune.needs:command_line"]},
 )

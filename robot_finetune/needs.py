@@ -34,6 +34,7 @@ EXTRA = {
     "uvicorn": "requirements-web.txt",
     "pyarrow": "requirements-export.txt",
     "rerun": "requirements-rerun.txt",
+    "ray": "requirements-ray.txt",
 }
 """Modules that only some commands need, imported where they are needed, and the files that list them."""
 ROS = (

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import EVALUATION_SEED
 from robot_finetune.experiments.gated_session import Bench, SessionPlan, SimulatedSession
+from robot_finetune.experiments.pool import open_workers
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
+from robot_finetune.experiments.workers import Workers
 from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.promotion.autonomy import Autonomy
@@ -63,6 +64,10 @@ class Plan:
     after: int
     last: int
 
+    def results(self, job: Job) -> list[Path]:
+        """What a job leaves."""
+        return [self.work / job.file]
+
 
 def alarms(successes: Sequence[bool]) -> list[int]:
     """Grasps after which mode "auto" would have begun to adapt; it is then begun anew."""
@@ -92,10 +97,10 @@ def known_falls(runs: int, before: int = 200, seed: int = 0) -> list[dict[str, A
     return rows
 
 
-def stationary(policy: str, grasps: int, processes: int) -> dict[str, Any]:
+def stationary(policy: str, grasps: int, workers: Workers) -> dict[str, Any]:
     """False alarms of the policy in the unchanged simulated cell."""
     first = EVALUATION_SEED * STATIONARY_SEED
-    made = rollouts(RolloutConfig(policy, "base"), range(first, first + grasps), processes)
+    made = rollouts(RolloutConfig(policy, "base"), range(first, first + grasps), workers)
     successes = [episode.outcome.success for episode in made]
     return {**Proportion.of(successes).summary(), "alarms": alarms(successes)}
 
@@ -186,7 +191,7 @@ def _rows(title: str, rows: Sequence[dict[str, Any]]) -> str:
 @resumable("drift")
 def command(
     policy: str, variations: str, seeds: int, before: int, after: int, last: int, runs: int, still: int, quick: bool,
-    processes: int, work: Path, out: Path, as_json: bool,
+    processes: int, ray: str, work: Path, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     names = tuple(variations.split(","))
     if quick:
@@ -196,12 +201,14 @@ def command(
     settings = {"before": before, "after": after, "last": last}
     claim(work, {"policy": load_checkpoint(plan.policy).sha256, **settings})
     jobs = [Job(name, seed) for seed in range(seeds) for name in names]
-    work_off(partial(session, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
+    with open_workers(processes, ray, apart=True) as workers:
+        work_off(session, plan, jobs, workers, jobs_a_process=1)  # a session keeps its cells
+        unchanged = stationary(plan.policy, still, workers) if still else None
     result = {
         "made_by": made_by(plan.policy),
         "plan": settings,
         "known": known_falls(runs),
-        "stationary": stationary(plan.policy, still, processes) if still else None,
+        "stationary": unchanged,
         "sessions": [summarise(plan, load_json(work / job.file)) for job in jobs],
     }
     publish(result, markdown(result), out, as_json)
