@@ -20,6 +20,7 @@ BENCHMARKS = {
     "training": "Time of a gradient step, beside a bare one's.",
     "replay": "Time of a batch, and memory, with up to a million transitions.",
     "sim": "Grasps a second of the simulated cell.",
+    "workers": "Grasps a second by processes and by Ray, and what a grasp sends.",
 }
 
 
