@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ import pytest
 from robot_finetune.cli import main
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
-from robot_finetune.experiments.adaptation import explore
+from robot_finetune.experiments.adaptation import AdaptConfig, explore
+from robot_finetune.experiments.benchmarks.adaptation import Plan, run
 from robot_finetune.experiments.pool import open_workers
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import save_checkpoint
+from robot_finetune.learning.finetuner import FineTuneConfig
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
 
@@ -42,7 +45,7 @@ def left_over(word):
 
 
 @pytest.fixture
-def cluster(tmp_path_factory):
+def cluster():
     """A head without processors of its own, which is this computer, and nodes that a test adds."""
     from ray.cluster_utils import Cluster
 
@@ -101,21 +104,22 @@ def test_episodes_are_those_of_this_computer_also_when_a_node_is_killed_meanwhil
 
 def test_jobs_of_a_benchmark_leave_their_results_here_and_nothing_is_done_twice(cluster, policy, tmp_path):
     cluster.add_node(num_cpus=2)
+    quick = AdaptConfig(min_updates=2, max_updates=2, fine_tune=FineTuneConfig(batch_size=4))
 
-    def adaptation(name, *words):
-        folders = ["--policy", str(policy), "--work", str(tmp_path / name), "--out", str(tmp_path / f"{name}_out")]
-        small = ["--variations", str(policy.parent / "own.yaml"), "--seeds", "1", "--baselines", "0"]
-        assert main(["benchmark", "adaptation", *folders, *small, "--grasps", "1,2", "--episodes", "1", *words]) == 0
-        cells = {path.name: json.loads(path.read_text()) for path in (tmp_path / name / "cells").iterdir()}
-        return {file: {key: told for key, told in cell.items() if key != "seconds"} for file, cell in cells.items()}
+    def adaptation(name, workers):
+        plan = Plan(str(policy), tmp_path / name, (1, 2), 1, 1, (str(policy.parent / "own.yaml"),), 0, quick)
+        with workers:
+            cells = run(plan, workers)["cells"]
+        return {(cell["kind"], cell["variation"], cell["grasps"]): cell["after"] for cell in cells}
 
-    there = adaptation("there", "--ray", cluster.address)
-    assert there == adaptation("here", "--processes", "1")
-    kept = tmp_path / "there" / "cells" / "adapt-own-1-0.json"
-    (kept.with_name("adapt-own-2-0.json")).unlink()
-    before = kept.stat().st_mtime_ns, kept.read_text()
-    assert adaptation("there", "--ray", cluster.address) == there
-    assert kept.read_text() == before[1], "what was there went along and was not made anew"
+    there = adaptation("there", open_workers(1, cluster.address))
+    assert there == adaptation("here", open_workers(1))
+    assert set(there) == {("base", "base", 0), ("base", "own", 0), ("adapt", "own", 1), ("adapt", "own", 2)}
+    kept, lost = (tmp_path / "there" / "cells" / f"adapt-own-{grasps}-0.json" for grasps in (1, 2))
+    lost.unlink()
+    before = kept.read_text()
+    assert adaptation("there", open_workers(1, cluster.address)) == there
+    assert kept.read_text() == before, "it went along and was not made anew, which takes other seconds"
 
 
 def test_what_the_work_raises_is_raised_here(cluster, policy):
@@ -156,12 +160,13 @@ def test_where_nobody_answers_is_one_line(words, given, reason, monkeypatch, cap
     assert reason in line and "ray start --head" in line
 
 
-def test_a_laptop_without_a_cluster_begins_one_that_ends_with_the_command(tmp_path):
+def test_a_laptop_without_a_cluster_begins_one_that_ends_with_the_command():
     words = ["evaluate", "--policy", "teacher", "--episodes", "3", "--ray", "auto", "--json", "--quiet"]
     command = [sys.executable, "-m", "robot_finetune.cli", *words]
-    environment = {**os.environ, "RAY_TMPDIR": str(tmp_path), "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, start_new_session=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["episodes"] == 3
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("robot_finetune-")]
-    assert not left_over(str(tmp_path))
+    with TemporaryDirectory(prefix="ray-") as folder:  # Ray's sockets do not bear pytest's long names
+        environment = {**os.environ, "RAY_TMPDIR": folder, "TMPDIR": folder}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.splitlines()[-1])["episodes"] == 3
+        assert not list(Path(folder).glob("robot_finetune-*")), "files that went along are left"
+        assert not left_over(folder)
