@@ -34,6 +34,7 @@ setup(
         "export": ["pyarrow"],
         "remote": ["fsspec", "s3fs"],
         "rerun": ["rerun-sdk"],
+        "ray": ["ray"],
     },
     entry_points={"console_scripts": ["robot-finetune = robot_finetune.needs:command_line"]},
 )

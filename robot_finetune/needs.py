@@ -36,6 +36,7 @@ EXTRA = {
     "fsspec": "requirements-remote.txt",
     "s3fs": "requirements-remote.txt",
     "rerun": "requirements-rerun.txt",
+    "ray": "requirements-ray.txt",
 }
 """Modules that only some commands need, imported where they are needed, and the files that list them."""
 ROS = (

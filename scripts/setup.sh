@@ -133,6 +133,6 @@ key="$mode $("$python" -c 'import sys; print(sys.version, sys.executable)') $roo
 make_venv
 if [ "$mode" = wheels ]; then install_python_packages runtime requirements.txt requirements-ros.txt
 else install_python_packages runtime requirements.txt; fi
-if [ "${1:-}" = --dev ]; then install_python_packages dev requirements-{dev,web,export,remote,rerun}.txt; fi
+if [ "${1:-}" = --dev ]; then install_python_packages dev requirements-{dev,web,export,remote,rerun,ray}.txt; fi
 install_module
 build_messages

@@ -36,6 +36,7 @@ def fine_tuning(function: Callable[..., Any]) -> Callable[..., Any]:
             options.episodes,
             options.seed,
             options.processes,
+            options.ray,
             options.device,
             options.quiet,
             click.option("--out", type=options.FOLDER, required=True, help="Folder for checkpoints and result."),
@@ -64,16 +65,18 @@ Examples:
 @click.option("--scratch", is_flag=True, help="Also train a fresh network on the same new data.")
 @fine_tuning
 def command(
-    policy: str, robot: str, grasps: int, config: Path | None, episodes: int, seed: int, processes: int,
+    policy: str, robot: str, grasps: int, config: Path | None, episodes: int, seed: int, processes: int, ray: str,
     device: str, out: Path, as_json: bool, variation: str, scratch: bool,
 ) -> None:  # fmt: skip
     """The paper's experiment on one variation: explore, fine-tune, evaluate."""
     from robot_finetune.config import policy_folder
     from robot_finetune.experiments.adapt import adapt
     from robot_finetune.experiments.evaluate import percent
+    from robot_finetune.experiments.pool import open_workers
 
     folder = str(policy_folder(policy))
-    result = adapt(folder, variation, grasps, out, seed, recipe(config), episodes, robot, processes, scratch, device)
+    with open_workers(processes, ray) as workers:
+        result = adapt(folder, variation, grasps, out, seed, recipe(config), episodes, robot, workers, scratch, device)
     for name, key in SHOWN.items():
         if key in result:
             print(f"{name:>16}: {percent(result[key])}")

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "replay": "Time of a batch, and memory, with up to a million transitions.",
     "transfer": "Time of a version over DDS to the policy, of the swap, and images meanwhile.",
     "sim": "Grasps a second of the simulated cell.",
+    "workers": "Grasps a second by processes and by Ray, and what a grasp sends.",
 }
 
 

@@ -21,18 +21,29 @@ Examples:
 @options.episodes
 @options.seed
 @options.processes
+@options.ray
 @options.device
 @options.quiet
 @options.json_line
 def command(
-    policy: str, variation: str, robot: str, episodes: int, seed: int, processes: int, device: str, as_json: bool
+    policy: str,
+    variation: str,
+    robot: str,
+    episodes: int,
+    seed: int,
+    processes: int,
+    ray: str,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Success of a policy in the simulated cell."""
     from robot_finetune.config import policy_folder
     from robot_finetune.experiments.evaluate import WITHOUT_CHECKPOINT, evaluate, percent
+    from robot_finetune.experiments.pool import open_workers
 
     chosen = policy if policy in WITHOUT_CHECKPOINT else str(policy_folder(policy))
-    result = evaluate(chosen, variation, episodes, seed, robot, processes, device=device)
+    with open_workers(processes, ray) as workers:
+        result = evaluate(chosen, variation, episodes, seed, robot, workers, device)
     print(f"{result['variation']}: {result['successes']} of {result['episodes']} grasps succeeded, {percent(result)}")
     if as_json:
         print(to_json(result))

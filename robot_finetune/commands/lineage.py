@@ -21,18 +21,20 @@ Examples:
 )
 @fine_tuning
 def command(
-    policy: str, robot: str, grasps: int, config: Path | None, episodes: int, seed: int, processes: int,
+    policy: str, robot: str, grasps: int, config: Path | None, episodes: int, seed: int, processes: int, ray: str,
     device: str, out: Path, as_json: bool, variations: str,
 ) -> None:  # fmt: skip
     """Continual learning: one variation after the other in a single lineage."""
     from robot_finetune.config import policy_folder
     from robot_finetune.data.layout import LINEAGE
     from robot_finetune.experiments.lineage import ORDER, lineage
+    from robot_finetune.experiments.pool import open_workers
     from robot_finetune.experiments.retention import draw_retention, retention
 
     order = tuple(variations.split(",")) if variations else ORDER
     folder = str(policy_folder(policy))
-    result = lineage(folder, order, grasps, out, seed, recipe(config), episodes, robot, processes, device)
+    with open_workers(processes, ray) as workers:
+        result = lineage(folder, order, grasps, out, seed, recipe(config), episodes, robot, workers, device)
     for step in result["steps"]:
         again = ", ".join(f"{name} {one['success_rate']:.0%}" for name, one in step["earlier"].items())
         change = f"{step['before']['success_rate']:.0%} -> {step['after']['success_rate']:.0%}"

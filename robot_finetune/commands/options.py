@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from robot_finetune.config import SEED_LIMIT, known_names
+from robot_finetune.experiments.pool import RAY_HELP
 from robot_finetune.progress import be_quiet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +51,7 @@ episodes = click.option(
 grasps = click.option("--grasps", type=click.IntRange(1, 100_000), default=400, help="Exploring grasps to learn from.")
 seed = click.option("--seed", type=click.IntRange(0, SEED_LIMIT), default=0, help="Chooses scenes and batches.")
 processes = click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel simulations.")
+ray = click.option("--ray", default="", show_default=False, metavar="auto|ADDRESS", help=RAY_HELP)
 device = click.option("--device", default="auto", help="Where networks compute: auto, cpu, cuda, cuda:1 or mps.")
 quiet = click.option(
     "--quiet", is_flag=True, expose_value=False, callback=lambda ctx, param, value: be_quiet(value),

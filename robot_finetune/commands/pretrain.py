@@ -34,12 +34,13 @@ Examples:
 @options.variation
 @options.seed
 @options.processes
+@options.ray
 @options.quiet
 @click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
 @options.device
 def command(
     out: Path, config: Path | None, episodes: tuple[Path, ...], policy: Path | None, online: bool, robot: str,
-    variation: str, seed: int, processes: int, threads: int, device: str,
+    variation: str, seed: int, processes: int, ray: str, threads: int, device: str,
 ) -> None:  # fmt: skip
     """A base policy: from nothing in the simulated cell, where a teacher's episodes are followed by rounds of
     collecting and learning; from episodes that robots have logged; or from nothing by a robot's own grasps."""
@@ -48,6 +49,7 @@ def command(
     from robot_finetune.config import from_yaml
     from robot_finetune.experiments.offline import OfflineConfig, OfflineTraining
     from robot_finetune.experiments.online import OnlineConfig, OnlineTraining
+    from robot_finetune.experiments.pool import open_workers
     from robot_finetune.experiments.pretrain import PretrainConfig, Pretraining
     from robot_finetune.learning.device import prepare_device
     from robot_finetune.robot.profile import load_robot
@@ -66,4 +68,5 @@ def command(
         OfflineTraining(episodes, out, load_robot(robot), recipe, policy, seed, learns_on).run()
         return
     settings = from_yaml(PretrainConfig, config) if config else PretrainConfig()
-    Pretraining(replace(settings, seed=seed), out, robot, processes, learns_on).run()
+    with open_workers(processes, ray, apart=True) as workers:
+        Pretraining(replace(settings, seed=seed), out, robot, workers, learns_on).run()

@@ -9,6 +9,7 @@ from typing import Any
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
 from robot_finetune.experiments.evaluate import evaluate
+from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import prepare_device
 from robot_finetune.robot.profile import load_robot
@@ -24,7 +25,7 @@ def adapt(
     config: AdaptConfig = AdaptConfig(),
     episodes: int = 300,
     robot: str = "sim",
-    processes: int = 2,
+    workers: Workers = HERE,
     scratch: bool = False,
     device: str = "cpu",
 ) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def adapt(
     base, profile, tuned = load_checkpoint(policy), load_robot(robot), str(out / "checkpoint")
     network = base.network.config
     new = ReplayBuffer(None, capacity=grasps * network.max_steps + 1, image_size=network.image_size)
-    explore(policy, variation, grasps, seed, new, robot, processes, device)
+    explore(policy, variation, grasps, seed, new, robot, workers, device)
     tuner = fine_tune(Path(policy), new, profile, config, seed, learns_on)
     meta = {"variation": load_variation(variation).name, "grasps": grasps, "seed": seed}
     version = save_tuned(tuner, Path(tuned), base.version, meta)
@@ -49,10 +50,10 @@ def adapt(
         ("base_before", policy, "base"),
         ("base_after", tuned, "base"),
     ):
-        result[key] = evaluate(which, where, episodes, seed, robot, processes, device=device)
+        result[key] = evaluate(which, where, episodes, seed, robot, workers, device=device)
     if scratch:
         fresh = from_scratch(network, new, profile, config, seed, tuner.updates, learns_on)
         save_tuned(fresh, out / "scratch", 0, meta)
         which = str(out / "scratch")
-        result["scratch"] = evaluate(which, variation, episodes, seed, robot, processes, device=device)
+        result["scratch"] = evaluate(which, variation, episodes, seed, robot, workers, device=device)
     return result | {"updates": tuner.updates, "promoted_version": version, "seconds": time.monotonic() - start}

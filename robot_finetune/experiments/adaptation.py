@@ -14,6 +14,7 @@ from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_cache import unpacked
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
+from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.learning.bellman import linear_decay
 from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robot_finetune.learning.device import AUTO
@@ -48,7 +49,7 @@ def explore(
     seed: int,
     buffer: ReplayBuffer,
     robot: str = "sim",
-    processes: int = 2,
+    workers: Workers = HERE,
     device: str = AUTO,
 ) -> None:
     """Add `grasps` exploring episodes of a checkpoint folder under `variation` to `buffer`, in scenes of their own."""
@@ -58,7 +59,7 @@ def explore(
     while buffer.episodes < goal:  # a discarded episode is made up for
         scenes = range(scene, scene + goal - buffer.episodes)
         scene = scenes.stop
-        for episode in with_progress(rollouts(config, scenes, processes), len(scenes), "exploring"):
+        for episode in with_progress(rollouts(config, scenes, workers), len(scenes), "exploring"):
             buffer.add(episode)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers, rollouts
+from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
+from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import AUTO, choose
 from robot_finetune.progress import with_progress
@@ -23,25 +24,23 @@ def evaluate(
     episodes: int,
     seed: int = 0,
     robot: str = "sim",
-    processes: int = 2,
-    workers: Workers | None = None,
+    workers: Workers = HERE,
     device: str = AUTO,
 ) -> dict[str, Any]:
     """Success of a checkpoint folder (or "scripted", or "teacher") over `episodes` new scenes with held-out objects.
 
-    workers: do it, instead of new processes. device: where the checkpoint decides, see `learning.device.choose`.
+    device: where the checkpoint decides, see `learning.device.choose`.
     Returns {policy_version, variation, episodes, successes, success_rate, ci95}. Raises CheckpointError, ConfigError.
     """
     version = 0
     if policy not in WITHOUT_CHECKPOINT:
         checkpoint = load_checkpoint(policy)
-        version, _ = checkpoint.version, choose(device, acting=checkpoint.network.config)  # before any process begins
+        version, _ = checkpoint.version, choose(device, acting=checkpoint.network.config)  # before any worker begins
     name = load_variation(variation).name
     config = RolloutConfig(policy, variation, robot, noise=0.0, device=device)
     first = EVALUATION_SEED * (seed + 1)
     seeds = range(first, first + episodes)
-    rolled_out = workers.start(config, seeds) if workers else rollouts(config, seeds, processes)
-    judged = with_progress(rolled_out, episodes, f"evaluating in {name}")
+    judged = with_progress(rollouts(config, seeds, workers), episodes, f"evaluating in {name}")
     successes = sum(episode.outcome.success for episode in judged)
     return {
         "policy_version": version,

@@ -162,7 +162,7 @@ def run_session(plan: SessionPlan, out: Path, episodes: int, evaluation_seed: in
         session.learn(other.grasp() if other else episode)
     deployed = session.finish()
     folder = str(session.folders[deployed])
-    result = evaluate(folder, plan.variation, episodes, evaluation_seed, plan.robot, processes=1)
+    result = evaluate(folder, plan.variation, episodes, evaluation_seed, plan.robot)
     return {
         "success": [success for _, success in made],
         "version": [version for version, _ in made],

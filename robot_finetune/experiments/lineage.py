@@ -14,6 +14,7 @@ from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack
 from robot_finetune.experiments.adaptation import AdaptConfig, base_replay, explore, fine_tune, save_tuned
 from robot_finetune.experiments.evaluate import evaluate
+from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import prepare_device
 from robot_finetune.robot.profile import load_robot
@@ -32,7 +33,7 @@ def lineage(
     config: AdaptConfig = AdaptConfig(),
     episodes: int = 300,
     robot: str = "sim",
-    processes: int = 2,
+    workers: Workers = HERE,
     device: str = "cpu",
 ) -> dict[str, Any]:
     """Fine-tune on each variation in turn; after each step, evaluate on base and on all variations so far.
@@ -49,16 +50,14 @@ def lineage(
         checkpoint = load_checkpoint(current)
         network, name = checkpoint.network.config, load_variation(variation).name
         new = ReplayBuffer(None, grasps * network.max_steps + 1, network.image_size)
-        explore(str(current), variation, grasps, seed, new, robot, processes, device)
+        explore(str(current), variation, grasps, seed, new, robot, workers, device)
         tuner = fine_tune(current, new, profile, config, seed, learns_on)
         folder = out / f"{number + 1}-{name}"
         save_tuned(tuner, folder, checkpoint.version, {"variation": name, "grasps": grasps, "seed": seed})
         _rehearse(base_replay(current), new, tuner.mount, folder / REPLAY)
-        before, after = (
-            measured(str(which), variation, episodes, seed, robot, processes) for which in (current, folder)
-        )
+        before, after = (measured(str(which), variation, episodes, seed, robot, workers) for which in (current, folder))
         earlier = {
-            load_variation(one).name: measured(str(folder), one, episodes, seed, robot, processes)
+            load_variation(one).name: measured(str(folder), one, episodes, seed, robot, workers)
             for one in ("base", *variations[:number])
         }
         steps.append({"variation": name, "before": before, "after": after, "earlier": earlier})

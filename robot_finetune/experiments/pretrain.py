@@ -21,8 +21,9 @@ from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack
 from robot_finetune.experiments.evaluate import evaluate
-from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, Workers
+from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
 from robot_finetune.experiments.training_log import TrainingLog
+from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.files import parse_json, to_json
 from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
@@ -94,10 +95,10 @@ class Pretraining:
     """
 
     def __init__(
-        self, config: PretrainConfig, out: Path, robot: str = "sim", processes: int = 2, device: torch.device = CPU
+        self, config: PretrainConfig, out: Path, robot: str = "sim", workers: Workers = HERE, device: torch.device = CPU
     ) -> None:
-        """device: where it learns. Policies collect and are evaluated where that is best."""
-        self.config, self.out, self.robot, self.processes = config, out, robot, processes
+        """device: where it learns. workers: collect meanwhile; policies decide where that is best."""
+        self.config, self.out, self.robot, self.workers = config, out, robot, workers
         profile = load_robot(robot)
         network = build_network(config.network, config.seed).to(device)
         network.geometry.set_profile(profile)
@@ -115,41 +116,40 @@ class Pretraining:
 
     def run(self) -> None:
         check_view(load_robot(self.robot))
-        with Workers(self.processes) as workers:
-            if self.round == 0:
-                self._collect_scripted(workers)
-            while self.round <= self.config.rounds:
-                self._run_round(workers)
+        if self.round == 0:
+            self._collect_scripted()
+        while self.round <= self.config.rounds:
+            self._run_round()
         self._pack()
 
-    def _run_round(self, workers: Workers) -> None:
+    def _run_round(self) -> None:
         """Learn while the policy as it is now collects (round 0: learn from the scripted policy alone)."""
         config = self.config
-        collecting = self._start_exploring(workers) if self.round else iter(())
+        collecting = self._start_exploring() if self.round else iter(())
         for _ in range(config.round_updates if self.round else config.updates):
             self._update()
         for episode in with_progress(collecting, config.round_episodes, f"round {self.round}"):
             self.explored.add(episode)
         self.log.scalar("explored/success", self.explored.successes / max(1, self.explored.episodes))
         if self.round % config.evaluate_every == 0 or self.round == config.rounds:
-            self._evaluate(workers)
+            self._evaluate()
         self.round += 1
         self._save_state()
 
-    def _collect_scripted(self, workers: Workers) -> None:
+    def _collect_scripted(self) -> None:
         config, first = self.config, TRAINING_SEED * (self.config.seed + 1)
         source = self._rollouts(TEACHER, SCRIPTED)
-        collected = workers.start(source, range(first, first + config.scripted))
+        collected = rollouts(source, range(first, first + config.scripted), self.workers)
         for episode in with_progress(collected, config.scripted, "collecting scripted episodes"):
             self.scripted.add(episode)  # those of an earlier, interrupted run are there already
         self.log.say(f"scripted policy: {self.scripted.successes / self.scripted.episodes:.1%} successful")
 
-    def _start_exploring(self, workers: Workers) -> Iterator[Episode]:
+    def _start_exploring(self) -> Iterator[Episode]:
         config = self.config
         first = TRAINING_SEED * (config.seed + 1) + config.scripted + (self.round - 1) * config.round_episodes
         policy = str(self._save_policy(f"collecting/{self.round:04d}"))
         source = self._rollouts(policy, EXPLORE, patterns=self.round >= config.patterns_from)
-        return workers.start(source, range(first, first + config.round_episodes))
+        return rollouts(source, range(first, first + config.round_episodes), self.workers)
 
     def _rollouts(self, policy: str, mode: str, patterns: bool = False) -> RolloutConfig:
         """Episodes of a policy in randomised scenes of the training family."""
@@ -179,9 +179,9 @@ class Pretraining:
         if learner.updates % LOG_EVERY == 0:
             self.log.progress(learner.updates, {f"train/{name}": value for name, value in metrics._asdict().items()})
 
-    def _evaluate(self, workers: Workers) -> None:
+    def _evaluate(self) -> None:
         folder = self._save_policy(f"versions/{self.learner.updates:06d}")
-        result = evaluate(str(folder), "base", self.config.episodes, VALIDATION_SEED, self.robot, workers=workers)
+        result = evaluate(str(folder), "base", self.config.episodes, VALIDATION_SEED, self.robot, self.workers)
         self.log.scalar("evaluation/success", result["success_rate"])
         self.log.say(
             f"update {self.learner.updates}: {result['success_rate']:.1%} of {result['episodes']} held-out grasps"

@@ -1,18 +1,18 @@
-"""Episodes of a policy in the simulated cell, in parallel processes; no ROS."""
+"""Episodes of a policy in the simulated cell; no ROS."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from robot_finetune.config import setting
-from robot_finetune.experiments.pool import worker_pool
+from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import AUTO, choose
 from robot_finetune.learning.networks.interface import NetworkConfig
@@ -25,14 +25,14 @@ from robot_finetune.sim.cell import Cell
 from robot_finetune.sim.randomisation import Randomisation, randomise_in_view
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.robot_model import robot_model
-from robot_finetune.sim.teacher_policy import TeacherPolicy
+from robot_finetune.sim.teacher_policy import TEACHER, TeacherPolicy
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED, Episode
 
-TEACHER = "teacher"
-"""The policy that knows where the objects are."""
 SCENES_A_DAY = 25
 """Episodes with the same scene randomisation: rebuilding the cell costs as much as many grasps."""
+FEW = 4
+"""Episodes that a worker does in a row where the scene is not randomised."""
 
 
 @dataclass(frozen=True)
@@ -53,37 +53,14 @@ class RolloutConfig:
     network: NetworkConfig = setting(NetworkConfig, "that episodes without a checkpoint are for; it has its own")
 
 
-class Workers:
-    """Processes that roll out; a context manager. One is enough to go on learning meanwhile."""
-
-    def __init__(self, processes: int) -> None:
-        self._pool = worker_pool(processes)
-
-    def start(self, config: RolloutConfig, seeds: Sequence[int]) -> Iterator[Episode]:
-        """Begin at once; the episodes (see `rollouts`) come in the order of their seeds, as they are ready."""
-        say_what_is_replaced(config.robot)
-        chunk = SCENES_A_DAY if config.randomise else 4
-        return filter(None, self._pool.imap(partial(_rollout, config), seeds, chunksize=chunk))
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.terminate()
-        self._pool.join()
-
-
-def rollouts(config: RolloutConfig, seeds: Sequence[int], processes: int = 2) -> Iterator[Episode]:
+def rollouts(config: RolloutConfig, seeds: Sequence[int], workers: Workers = HERE) -> Iterator[Episode]:
     """One episode a seed, in order, less those that had to be discarded (EpisodeDiscarded).
 
     Each seed is one scene, which starts from the same state whatever ran before: the same for every policy that is
     compared. config.policy names a checkpoint folder whose content stays as it is meanwhile."""
-    if processes <= 1:
-        say_what_is_replaced(config.robot)
-        yield from filter(None, map(partial(_rollout, config), seeds))
-        return
-    with Workers(processes) as workers:
-        yield from workers.start(config, seeds)
+    say_what_is_replaced(config.robot)
+    chunk = SCENES_A_DAY if config.randomise else FEW
+    return filter(None, workers.each(_rollout, config, seeds, chunk))
 
 
 @lru_cache

@@ -15,6 +15,8 @@ from robot_finetune.sim.objects import GRASPABLE, PlacedObject
 from robot_finetune.sim.shapes import Part
 from robot_finetune.types import Action, Observation
 
+TEACHER = "teacher"
+"""What this policy is called where a checkpoint may stand."""
 YAWS = np.linspace(-np.pi / 2, np.pi / 2, 36, endpoint=False)
 BELOW_CENTER = 0.010  # m, grasps hold an object a little below its centre
 LOWEST = 0.007  # m above the bin's floor

@@ -23,7 +23,7 @@ def policy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_checkpoint("base", build_network(NetworkConfig(channels=4, hidden=8, max_steps=3), 0), 3, 2, {})
     replay = ReplayBuffer(None, 20)
-    explore("base", "base", 2, 1, replay, processes=1)
+    explore("base", "base", 2, 1, replay)
     pack(replay, tmp_path / "base" / "replay.bin")
     (tmp_path / "adapt.yaml").write_text("{min_updates: 2, max_updates: 2, fine_tune: {batch_size: 4}}")
     return tmp_path / "base"
@@ -63,7 +63,7 @@ def test_exploration_is_as_many_grasps_as_asked_for_and_the_same_again(policy):
     buffers = [ReplayBuffer(None, 40) for _ in range(2)]
     for buffer, parts in zip(buffers, ((3,), (1, 2)), strict=True):
         for grasps in parts:
-            explore("base", "base", grasps, 5, buffer, processes=1)
+            explore("base", "base", grasps, 5, buffer)
         assert buffer.episodes == 3
     rows, again = (buffer.read_all()[0] for buffer in buffers)
     assert np.array_equal(rows["action"], again["action"])
@@ -71,8 +71,8 @@ def test_exploration_is_as_many_grasps_as_asked_for_and_the_same_again(policy):
 
 def test_an_episode_depends_on_its_seed_alone():
     config = RolloutConfig("teacher", mode="scripted", family="training", randomise=1.0, patterns=True)
-    (alone,) = rollouts(config, [31], processes=1)
-    _, after_others = rollouts(config, [3, 31], processes=1)
+    (alone,) = rollouts(config, [31])
+    _, after_others = rollouts(config, [3, 31])
     assert alone.meta["mount"] == after_others.meta["mount"] and alone.meta["mount"][1] != 0
     for one, other in zip(alone.steps, after_others.steps, strict=True):
         assert np.array_equal(one.observation.image, other.observation.image)

@@ -17,7 +17,15 @@ from robot_finetune.config import share_path
 from robot_finetune.data.episode_log import write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack
-from robot_finetune.experiments.benchmarks import _offline_score_report, decision, foreign, offline_score, replay, sim
+from robot_finetune.experiments.benchmarks import (
+    _offline_score_report,
+    decision,
+    foreign,
+    offline_score,
+    replay,
+    sim,
+    workers,
+)
 from robot_finetune.learning.checkpoint import save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
@@ -68,6 +76,16 @@ def test_sim(capsys, monkeypatch, tmp_path):
     save_checkpoint(tmp_path, build_network(NetworkConfig()), 1, 0, {})
     measured = result(capsys, "sim", "--policy", str(tmp_path))
     assert measured["scripted"]["grasps"] == measured["learned"]["grasps"] == 1
+
+
+def test_workers(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("ray", reason="ray is not installed (requirements-ray.txt)")
+    monkeypatch.setattr(workers, "QUICK_BLOCK", 2)
+    save_checkpoint(tmp_path, build_network(NetworkConfig()), 1, 0, {})
+    measured = result(capsys, "workers", "--policy", str(tmp_path), "--processes", "1")
+    rates = measured["ray_grasps_per_second"], measured["processes_grasps_per_second"]
+    assert measured["ray_over_processes"] == pytest.approx(rates[0] / rates[1])
+    assert measured["grasp_bytes"] > 64 * 64 * 3
 
 
 def test_a_foreign_cell_says_how_often_the_judgement_was_right(tmp_path):

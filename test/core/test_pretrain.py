@@ -20,7 +20,7 @@ CONFIG = PretrainConfig(
 def test_a_cell_that_the_camera_does_not_see_is_refused_before_anything_is_collected(tmp_path):
     (tmp_path / "away.yaml").write_text("name: sim\ncamera: {target: [1.3, 0.5, 0.9]}\n")
     with pytest.raises(ConfigError, match="sees next to nothing of the objects .* camera.position"):
-        Pretraining(CONFIG, tmp_path / "run", str(tmp_path / "away.yaml"), processes=1).run()
+        Pretraining(CONFIG, tmp_path / "run", str(tmp_path / "away.yaml")).run()
 
 
 class Killed(Exception):
@@ -29,9 +29,9 @@ class Killed(Exception):
 
 def test_a_run_that_is_killed_within_a_round_ends_with_identical_weights(tmp_path, monkeypatch):
     torch.set_num_threads(1)
-    straight = Pretraining(CONFIG, tmp_path / "straight", processes=1)
+    straight = Pretraining(CONFIG, tmp_path / "straight")
     straight.run()
-    broken = Pretraining(CONFIG, tmp_path / "broken", processes=1)
+    broken = Pretraining(CONFIG, tmp_path / "broken")
 
     def die():
         raise Killed
@@ -47,7 +47,7 @@ def test_a_run_that_is_killed_within_a_round_ends_with_identical_weights(tmp_pat
     monkeypatch.setattr(broken.explored, "add", add_and_die)
     with pytest.raises(Killed):
         broken.run()
-    resumed = Pretraining(CONFIG, tmp_path / "broken", processes=1)
+    resumed = Pretraining(CONFIG, tmp_path / "broken")
     assert (resumed.round, resumed.learner.updates, resumed.explored.episodes) == (2, 5, 3)
     resumed.run()
     assert resumed.explored.episodes == straight.explored.episodes == 6
@@ -69,6 +69,6 @@ def test_the_learning_rate_falls_to_its_last_value():
 
 def test_a_network_with_larger_images_and_other_episodes_is_pretrained_on_such(tmp_path):
     network = replace(CONFIG.network, image_size=96, max_steps=4)
-    Pretraining(replace(CONFIG, rounds=1, network=network), tmp_path, processes=1).run()
+    Pretraining(replace(CONFIG, rounds=1, network=network), tmp_path).run()
     assert unpack(tmp_path / "best" / "replay.bin").image_size == 96
     assert load_checkpoint(tmp_path / "best").network.config == network

@@ -18,7 +18,7 @@ BASE = str(share_path("models", "base"))
 @torch.inference_mode()
 def seen(variation: str, looks: int) -> torch.Tensor:
     """Where the gripper is seen on average (2,) [m], tool frame, in the steps of a few grasps."""
-    episodes = rollouts(RolloutConfig(BASE, variation, noise=0.0), range(310, 318), processes=1)
+    episodes = rollouts(RolloutConfig(BASE, variation, noise=0.0), range(310, 318))
     views = [step.observation for episode in episodes for step in episode.steps]
     network = load_checkpoint(BASE).network.eval()
     network.config = replace(network.config, looks=looks)

@@ -1,9 +1,9 @@
-"""Benchmarks of many jobs in parallel processes, each with a result of its own, that go on where they were stopped."""
+"""Benchmarks of many jobs in parallel, each with a result of its own, that go on where they were stopped."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -12,7 +12,8 @@ import click
 
 from robot_finetune.config import ConfigError
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.experiments.pool import worker_pool
+from robot_finetune.experiments.pool import RAY_HELP
+from robot_finetune.experiments.workers import P, Workers
 from robot_finetune.files import to_json
 
 
@@ -32,10 +33,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def resumable(name: str, parallel: bool = True) -> Callable[[F], F]:
-    """Options of a benchmark that goes on where it was stopped: processes if it is parallel, work, out, as_json."""
+    """Options of a benchmark that goes on where it was stopped: if it is parallel processes and
+    ray, then work, out, as_json."""
     processes = click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel cells.")
+    ray = click.option("--ray", default="", show_default=False, metavar="auto|ADDRESS", help=RAY_HELP)
     options = (
-        *((processes,) if parallel else ()),
+        *((processes, ray) if parallel else ()),
         click.option("--work", type=Path, default=Path("runs", name), help="Folder of a run that can go on."),
         click.option("--out", type=Path, default=Path("benchmarks/results", name), help="Of the results."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
@@ -72,12 +75,12 @@ def write_text(path: Path, text: str) -> None:
         stream.write(text.encode())
 
 
-def work_off(work: Callable[[J], J], jobs: Sequence[J], processes: int, jobs_a_process: int | None = None) -> None:
-    """Do all jobs, and say how far it is. jobs_a_process: after which a process is replaced; None: never."""
+def work_off(
+    work: Callable[[P, J], J], plan: P, jobs: Sequence[J], workers: Workers, jobs_a_process: int | None = None
+) -> None:
+    """Do all jobs of a plan, and say how far it is. jobs_a_process: as in `Workers.jobs`."""
     start = time.monotonic()
-    with worker_pool(processes, jobs_a_process) as pool:
-        done: Iterator[J] = pool.imap_unordered(work, jobs)
-        for number, job in enumerate(done, 1):
-            left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
-            line = f"{number} of {len(jobs)}: {job.kind} {job.variation}, seed {job.seed}; about {left:.0f} min left"
-            print(line, flush=True)
+    for number, job in enumerate(workers.jobs(work, plan, jobs, jobs_a_process), 1):
+        left = (time.monotonic() - start) / number * (len(jobs) - number) / 60
+        line = f"{number} of {len(jobs)}: {job.kind} {job.variation}, seed {job.seed}; about {left:.0f} min left"
+        print(line, flush=True)

@@ -16,6 +16,7 @@ from robot_finetune.experiments.adaptation import AdaptConfig
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, select, table
 from robot_finetune.experiments.benchmarks._jobs import resumable
 from robot_finetune.experiments.benchmarks.adaptation import Plan, run
+from robot_finetune.experiments.pool import open_workers
 from robot_finetune.files import to_json
 from robot_finetune.learning.augmentation import AugmentationConfig
 from robot_finetune.learning.finetuner import FINE_TUNE_BELLMAN, FineTuneConfig
@@ -77,22 +78,23 @@ def write_report(found: dict[str, dict[str, str]], made_by: dict[str, str], out:
 @click.option("--episodes", type=click.IntRange(1), default=150, help="Grasps of each evaluation.")
 @resumable("ablation")
 def command(
-    policy: str, variations: str, recipes: str, seeds: int, episodes: int, processes: int, work: Path, out: Path,
-    as_json: bool,
+    policy: str, variations: str, recipes: str, seeds: int, episodes: int, processes: int, ray: str, work: Path,
+    out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     if unknown := set(recipes.split(",")) - set(RECIPES):
         raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}.", param_hint="--recipes")
     names, found = tuple(variations.split(",")), {}
-    for name in recipes.split(","):
-        plan = Plan(
-            str(policy_folder(policy)), work / name.replace(" ", "-"), (GRASPS,), seeds, episodes, names, 0,
-            RECIPES[name], SEED, EVALUATION_SEED, work / "explored", False,
-        )  # fmt: skip
-        result = run(plan, processes)
-        adapted = [cell for cell in result["cells"] if cell["kind"] == "adapt"]
-        found[name] = {variation: str(pooled(select(adapted, "adapt", variation))) for variation in names}
-        found[name] |= {"all": str(pooled(adapted)), "base afterwards": str(pooled(adapted, "base_after"))}
-        write_report(found, result["made_by"], out, episodes)
-        print(name, found[name], flush=True)
+    with open_workers(processes, ray, apart=True) as workers:
+        for name in recipes.split(","):
+            plan = Plan(
+                str(policy_folder(policy)), work / name.replace(" ", "-"), (GRASPS,), seeds, episodes, names, 0,
+                RECIPES[name], SEED, EVALUATION_SEED, work / "explored", False,
+            )  # fmt: skip
+            result = run(plan, workers)
+            adapted = [cell for cell in result["cells"] if cell["kind"] == "adapt"]
+            found[name] = {variation: str(pooled(select(adapted, "adapt", variation))) for variation in names}
+            found[name] |= {"all": str(pooled(adapted)), "base afterwards": str(pooled(adapted, "base_after"))}
+            write_report(found, result["made_by"], out, episodes)
+            print(name, found[name], flush=True)
     if as_json:
         print(to_json(found))

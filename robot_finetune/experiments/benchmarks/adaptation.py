@@ -13,7 +13,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ from robot_finetune.experiments.benchmarks._adaptation_report import write_repor
 from robot_finetune.experiments.benchmarks._jobs import claim, resumable, work_off, write_text
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.lineage import ORDER, lineage
+from robot_finetune.experiments.pool import open_workers
+from robot_finetune.experiments.workers import Workers
 from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.finetuner import FineTuner
@@ -89,15 +90,20 @@ class Plan:
         """File of one result."""
         return self.work / "cells" / f"{job.kind}-{job.name}-{grasps}-{job.seed}.json"
 
+    def results(self, job: Job) -> list[Path]:
+        """What a job leaves in the table."""
+        grasps = {"base": (0,), "adapt": self.grasps}.get(job.kind, (max(self.grasps),))
+        return [self.path(job, count) for count in grasps]
 
-def run(plan: Plan, processes: int) -> dict[str, Any]:
-    """Do all that is missing in the plan's folder, in parallel processes; returns what there is then.
+
+def run(plan: Plan, workers: Workers) -> dict[str, Any]:
+    """Do all that is missing in the plan's folder; returns what there is then.
 
     Raises ConfigError if the folder holds results of another policy or other settings.
     """
     mine = {"policy": load_checkpoint(plan.policy).sha256, "config": to_mapping(plan.config), "episodes": plan.episodes}
     claim(plan.work, mine | {"seeds": [plan.seed, plan.evaluation_seed]})
-    work_off(partial(work, plan), list(plan.jobs()), processes)
+    work_off(work, plan, list(plan.jobs()), workers)
     return collect(plan)
 
 
@@ -139,7 +145,7 @@ def _lineage(plan: Plan, job: Job) -> None:
     grasps = max(plan.grasps)
     if not plan.path(job, grasps).is_file():
         out = plan.work / f"lineage-{job.seed}"
-        result = lineage(plan.policy, ORDER, grasps, out, plan.seed + job.seed, plan.config, plan.episodes, processes=1)
+        result = lineage(plan.policy, ORDER, grasps, out, plan.seed + job.seed, plan.config, plan.episodes)
         _keep(plan, job, grasps, result)
 
 
@@ -151,7 +157,7 @@ def _explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
     everything = ReplayBuffer(folder, rows, shape.image_size)
     if everything.episodes < grasps:
         more = grasps - everything.episodes
-        explore(plan.policy, job.variation, more, plan.seed + job.seed, everything, processes=1)
+        explore(plan.policy, job.variation, more, plan.seed + job.seed, everything)
     first = ReplayBuffer(None, rows, shape.image_size)
     copy_oldest(everything, first, grasps)
     return first
@@ -166,7 +172,7 @@ def _measured(plan: Plan, job: Job, grasps: int, tuner: FineTuner, start: float)
 
 
 def _evaluate(plan: Plan, policy: str, variation: str) -> dict[str, Any]:
-    return evaluate(policy, variation, plan.episodes, plan.evaluation_seed, processes=1)
+    return evaluate(policy, variation, plan.episodes, plan.evaluation_seed)
 
 
 def _keep(plan: Plan, job: Job, grasps: int, result: dict[str, Any]) -> None:
@@ -215,7 +221,7 @@ def _machine() -> str:
 @resumable("adaptation")
 def command(
     policy: str, grasps: str, variations: str, seeds: int, episodes: int, baselines: int, quick: bool, unseen: bool,
-    processes: int, work: Path, out: Path, as_json: bool,
+    processes: int, ray: str, work: Path, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     if quick:
         grasps, seeds, episodes, baselines = "50,200", 1, 100, 0
@@ -227,7 +233,8 @@ def command(
     plan = Plan(
         str(policy_folder(policy)), work, numbers(grasps), seeds, episodes, tuple(variations.split(",")), baselines
     )
-    result = run(plan, processes)
+    with open_workers(processes, ray, apart=True) as workers:
+        result = run(plan, workers)
     write_report(result, out)
     if as_json:
         print(to_json(result))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import EVALUATION_SEED
 from robot_finetune.experiments.gated_session import Bench, SessionPlan, SimulatedSession
+from robot_finetune.experiments.pool import open_workers
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
+from robot_finetune.experiments.workers import Workers
 from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.promotion.autonomy import Autonomy, AutonomyConfig
@@ -70,6 +71,10 @@ class Plan:
     after: int
     last: int
 
+    def results(self, job: Job) -> list[Path]:
+        """What a job leaves."""
+        return [self.work / job.file]
+
 
 def alarms(successes: Sequence[bool], looks: Sequence[list[float]] = ()) -> list[int]:
     """Grasps after which mode "auto" would have begun to adapt; it is then begun anew.
@@ -103,10 +108,10 @@ def known_falls(runs: int, before: int = 200, seed: int = 0) -> list[dict[str, A
     return rows
 
 
-def stationary(policy: str, grasps: int, processes: int) -> dict[str, Any]:
+def stationary(policy: str, grasps: int, workers: Workers) -> dict[str, Any]:
     """False alarms of the policy in the unchanged simulated cell."""
     first = EVALUATION_SEED * STATIONARY_SEED
-    successes, looks = _seen(rollouts(RolloutConfig(policy, "base"), range(first, first + grasps), processes))
+    successes, looks = _seen(rollouts(RolloutConfig(policy, "base"), range(first, first + grasps), workers))
     of_look = alarms([True] * len(looks), looks)
     return {**Proportion.of(successes).summary(), "alarms": alarms(successes), "alarms_of_look": of_look}
 
@@ -134,9 +139,9 @@ def session(plan: Plan, job: Job) -> Job:
 def _witnesses(plan: Plan, job: Job) -> dict[str, Any]:
     """Grasps of the first policy in the unchanged and in the changed cell, until which each witness noticed it."""
     first = EVALUATION_SEED * (WITNESS_SEED + job.seed)
-    successes, looks = _seen(rollouts(RolloutConfig(plan.policy, "base"), range(first, first + plan.before), 1))
+    successes, looks = _seen(rollouts(RolloutConfig(plan.policy, "base"), range(first, first + plan.before)))
     change, scenes = len(successes), range(first + plan.before, first + plan.before + min(plan.after, WATCHED))
-    more = _seen(rollouts(RolloutConfig(plan.policy, job.variation), scenes, 1))
+    more = _seen(rollouts(RolloutConfig(plan.policy, job.variation), scenes))
     return witnesses(successes + more[0], looks + more[1], change)
 
 
@@ -225,7 +230,7 @@ def markdown(result: dict[str, Any]) -> str:
 @resumable("drift")
 def command(
     policy: str, variations: str, seeds: int, before: int, after: int, last: int, runs: int, still: int, quick: bool,
-    processes: int, work: Path, out: Path, as_json: bool,
+    processes: int, ray: str, work: Path, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     names = tuple(variations.split(","))
     if quick:
@@ -235,12 +240,14 @@ def command(
     settings = {"before": before, "after": after, "last": last}
     claim(work, {"policy": load_checkpoint(plan.policy).sha256, **settings})
     jobs = [Job(name, seed, kind) for seed in range(seeds) for name in names for kind in (WITNESSES, SESSION)]
-    work_off(partial(session, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
+    with open_workers(processes, ray, apart=True) as workers:
+        work_off(session, plan, jobs, workers, jobs_a_process=1)  # a session keeps its cells
+        unchanged = stationary(plan.policy, still, workers) if still else None
     result = {
         "made_by": made_by(plan.policy),
         "plan": settings,
         "known": known_falls(runs),
-        "stationary": stationary(plan.policy, still, processes) if still else None,
+        "stationary": unchanged,
         "witnesses": [load_json(work / job.file) for job in jobs if job.kind == WITNESSES],
         "sessions": [summarise(plan, load_json(work / job.file)) for job in jobs if job.kind == SESSION],
     }

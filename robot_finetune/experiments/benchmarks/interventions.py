@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.gated_session import Bench, SessionPlan, SimulatedSession
+from robot_finetune.experiments.pool import open_workers
 from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.promotion.gate import PromotionConfig
@@ -59,6 +59,10 @@ class Plan:
     grasps: int
     episodes: int
 
+    def results(self, job: Job) -> list[Path]:
+        """What a job leaves."""
+        return [self.work / job.file]
+
 
 def taken_over(grasp: int, grasps: int, take_overs: int) -> bool:
     """Whether a person makes a grasp (from 0): as many as asked for, spread evenly."""
@@ -83,7 +87,7 @@ def session(plan: Plan, job: Job) -> Job:
         (by_hand if person else alone).append(episode.outcome.success)
         made.learn(episode)
     deployed = str(made.folders[made.finish()])
-    result = evaluate(deployed, job.variation, plan.episodes, EVALUATION_SEED, processes=1)
+    result = evaluate(deployed, job.variation, plan.episodes, EVALUATION_SEED)
     shutil.rmtree(folder)
     found = {"result": result, "by_hand": Proportion.of(by_hand).summary(), "alone": Proportion.of(alone).summary()}
     write_text(path, to_json(asdict(job) | found))
@@ -127,7 +131,7 @@ def markdown(result: dict[str, Any]) -> str:
 @resumable("interventions")
 def command(
     policy: str, variations: str, seeds: int, grasps: int, take_overs: int, episodes: int, quick: bool,
-    processes: int, work: Path, out: Path, as_json: bool,
+    processes: int, ray: str, work: Path, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     names = tuple(variations.split(","))
     if quick:
@@ -137,7 +141,8 @@ def command(
     settings = {"grasps": grasps, "episodes": episodes}
     claim(work, {"policy": load_checkpoint(plan.policy).sha256, **settings})
     jobs = [Job(name, seed, count) for seed in range(seeds) for name in names for count in (0, take_overs)]
-    work_off(partial(session, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
+    with open_workers(processes, ray, apart=True) as workers:
+        work_off(session, plan, jobs, workers, jobs_a_process=1)  # a session keeps its cells
     sessions = summarise(load_json(work / job.file) for job in jobs)
     result = {"made_by": made_by(plan.policy), "plan": settings, "sessions": sessions}
     publish(result, markdown(result), out, as_json)

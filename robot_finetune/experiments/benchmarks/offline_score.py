@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch
 
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.data.replay_file import copy_newest, copy_oldest, episodes_of
+from robot_finetune.data.replay_file import copy_newest, copy_oldest, episodes_of, pack, unpack
 from robot_finetune.experiments.adaptation import AdaptConfig, base_replay, explore, save_tuned, train
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks._offline_score_report import BASE, MORE, SHARE, markdown, summarise
@@ -28,6 +28,8 @@ from robot_finetune.experiments.benchmarks.ablation import VARIATIONS, recipe
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.gated_session import Spoiling
+from robot_finetune.experiments.pool import open_workers
+from robot_finetune.experiments.workers import Workers
 from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.finetuner import FINE_TUNE_BELLMAN, FineTuner
@@ -91,35 +93,41 @@ class Plan:
         """File of its result."""
         return self.work / "cells" / f"{job.name}.json"
 
+    def grasps_of(self, job: Job) -> Path:
+        """File of the exploring grasps of its variation and seed."""
+        return self.work / EXPLORED / f"{Path(job.variation).stem}-{job.seed}.bin"
 
-def run(plan: Plan, processes: int) -> list[dict[str, Any]]:
-    """Do all that is missing in the plan's folder, in parallel processes; returns what there is then.
+    def results(self, job: Job) -> list[Path]:
+        """What a job leaves; a version begins with the exploring grasps."""
+        made = [] if job.kind == EXPLORED else [self.path(job)]
+        return made if job.kind == FIRST else [self.grasps_of(job), *made]
+
+
+def run(plan: Plan, workers: Workers) -> list[dict[str, Any]]:
+    """Do all that is missing in the plan's folder; returns what there is then.
 
     Raises ConfigError if the folder holds results of another policy or other settings.
     """
     settings = {"grasps": plan.grasps, "episodes": plan.episodes, "updates": plan.updates, "hold_out": plan.hold_out}
     claim(plan.work, {"policy": load_checkpoint(plan.policy).sha256, **settings})
     explorations = [Job(EXPLORED, variation, seed) for seed in range(plan.seeds) for variation in plan.variations]
-    work_off(partial(explored, plan), explorations, processes)
+    work_off(explored, plan, explorations, workers)
     jobs = list(plan.jobs())
-    work_off(partial(work, plan), jobs, processes)
+    work_off(work, plan, jobs, workers)
     return [load_json(plan.path(job)) for job in jobs]
 
 
 def explored(plan: Plan, job: Job) -> Job:
-    """Make those exploring grasps of a variation and seed that are missing, in this process alone."""
+    """Make the exploring grasps of a variation and seed if they are missing, in this process alone."""
     torch.set_num_threads(1)
-    grasps = _explored(plan, job)
-    if missing := plan.grasps + MORE_GRASPS - grasps.episodes:
-        explore(plan.policy, job.variation, missing, SEED + job.seed, grasps, processes=1)
-        grasps.flush()
+    path = plan.grasps_of(job)
+    if not path.is_file():
+        shape, wanted = load_checkpoint(plan.policy).network.config, plan.grasps + MORE_GRASPS
+        grasps = ReplayBuffer(None, wanted * shape.max_steps, shape.image_size)
+        explore(plan.policy, job.variation, wanted, SEED + job.seed, grasps)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pack(grasps, path)
     return job
-
-
-def _explored(plan: Plan, job: Job) -> ReplayBuffer:
-    shape = load_checkpoint(plan.policy).network.config
-    folder = plan.work / EXPLORED / f"{Path(job.variation).stem}-{job.seed}"
-    return ReplayBuffer(folder, (plan.grasps + MORE_GRASPS) * shape.max_steps, shape.image_size)
 
 
 def work(plan: Plan, job: Job) -> Job:
@@ -138,7 +146,7 @@ def _version(plan: Plan, job: Job) -> dict[str, Any]:
     Held-out grasps are as wrongly labelled as the others: a robot that misjudges its grasps misjudges those, too.
     """
     times, spoiling = KINDS[job.kind]
-    everything = flipped(_explored(plan, job), spoiling.flipped, np.random.default_rng(job.seed))
+    everything = flipped(unpack(plan.grasps_of(job)), spoiling.flipped, np.random.default_rng(job.seed))
     new, more = (ReplayBuffer(None, len(everything), everything.image_size) for _ in range(2))
     copy_oldest(everything, new, plan.grasps)
     copy_newest(everything, more, MORE_GRASPS)
@@ -178,7 +186,7 @@ def flipped(grasps: ReplayBuffer, share: float, rng: np.random.Generator) -> Rep
 
 
 def _evaluate(plan: Plan, policy: str, job: Job) -> dict[str, Any]:
-    return evaluate(policy, job.variation, plan.episodes, EVALUATION_SEED, processes=1)
+    return evaluate(policy, job.variation, plan.episodes, EVALUATION_SEED)
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
@@ -202,7 +210,7 @@ def _evaluate(plan: Plan, policy: str, job: Job) -> dict[str, Any]:
 @resumable("offline_score")
 def command(
     policy: str, variations: str, seeds: int, grasps: int, episodes: int, hold_out: float, quick: bool, processes: int,
-    work: Path, out: Path, as_json: bool,
+    ray: str, work: Path, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     names, updates = tuple(variations.split(",")), AdaptConfig().updates(grasps)
     if quick:
@@ -210,6 +218,7 @@ def command(
         work, out = quick_paths(work, out)
     plan = Plan(str(policy_folder(policy)), work, names, seeds, grasps, episodes, updates, hold_out)
     settings = {"seeds": seeds, "grasps": grasps, "episodes": episodes, "updates": updates, "hold_out": hold_out}
-    cells = run(plan, processes)
+    with open_workers(processes, ray, apart=True) as workers:
+        cells = run(plan, workers)
     result = {"made_by": made_by(plan.policy), "plan": settings, **summarise(cells), "cells": cells}
     publish(result, markdown(result), out, as_json)

@@ -23,7 +23,7 @@ BLOCK, QUICK_BLOCK = 30, 5
 def block(config: RolloutConfig, first: int, grasps: int) -> list[tuple[float, float, int]]:
     """Processor seconds, wall seconds and steps of each of `grasps` grasps, in scenes from `first` on."""
     measured = []
-    episodes = iter(rollouts(config, range(first, first + grasps + 1), processes=1))
+    episodes = rollouts(config, range(first, first + grasps + 1))
     next(episodes)
     processor, wall = time.process_time(), time.perf_counter()
     for episode in episodes:

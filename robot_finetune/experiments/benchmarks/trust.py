@@ -10,7 +10,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.gated_session import SessionPlan, Spoiling, run_session
+from robot_finetune.experiments.pool import open_workers
+from robot_finetune.experiments.workers import Workers
 from robot_finetune.files import to_json
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.promotion.gate import Gate, PromotionConfig
@@ -81,6 +82,10 @@ class Plan:
             for number, kind in enumerate(SPOILED):
                 yield Job(kind, self.variations[(seed + number) % len(self.variations)], seed)
 
+    def results(self, job: Job) -> list[Path]:
+        """What a job leaves."""
+        return [self.work / job.file]
+
 
 def trials(count: int, seed: int = 0) -> list[dict[str, Any]]:
     """What becomes of `count` trials of each known difference of success rates."""
@@ -118,8 +123,8 @@ def _trial(difference: float, rng: np.random.Generator) -> tuple[str, int]:
     return "undecided", LONGEST
 
 
-def run(plan: Plan, processes: int) -> list[dict[str, Any]]:
-    """Do all sessions that are missing in the plan's folder, in parallel processes; returns all there are.
+def run(plan: Plan, workers: Workers) -> list[dict[str, Any]]:
+    """Do all sessions that are missing in the plan's folder; returns all there are.
 
     Raises ConfigError if the folder holds results of another policy or other settings.
     """
@@ -128,7 +133,7 @@ def run(plan: Plan, processes: int) -> list[dict[str, Any]]:
         plan.work,
         {"policy": load_checkpoint(plan.policy).sha256, "grasps": plan.grasps, "episodes": plan.episodes},
     )
-    work_off(partial(work, plan), jobs, processes, jobs_a_process=1)  # a session keeps its cells
+    work_off(work, plan, jobs, workers, jobs_a_process=1)  # a session keeps its cells
     return [load_json(plan.work / job.file) for job in jobs]
 
 
@@ -138,7 +143,7 @@ def work(plan: Plan, job: Job) -> Job:
     if path.is_file():
         return job
     if job.kind == "base":
-        found = {"result": evaluate(plan.policy, job.variation, plan.episodes, EVALUATION_SEED, processes=1)}
+        found = {"result": evaluate(plan.policy, job.variation, plan.episodes, EVALUATION_SEED)}
     else:
         found = _session(plan, job)
     write_text(path, to_json(asdict(job) | found))
@@ -229,17 +234,19 @@ def markdown(result: dict[str, Any]) -> str:
 @resumable("trust")
 def command(
     policy: str, variations: str, seeds: int, spoiled: int, grasps: int, episodes: int, count: int, quick: bool,
-    processes: int, work: Path, out: Path, as_json: bool,
+    processes: int, ray: str, work: Path, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     names = tuple(variations.split(","))
     if quick:
         names, seeds, spoiled, episodes, count = names[:2], 1, 1, min(episodes, 100), min(count, 100)
         work, out = quick_paths(work, out)
     plan = Plan(str(policy_folder(policy)), work, names, seeds, spoiled, grasps, episodes)
+    with open_workers(processes, ray, apart=True) as workers:
+        sessions = run(plan, workers)
     result = {
         "made_by": made_by(plan.policy),
         "plan": {"seeds": seeds, "spoiled": spoiled, "grasps": grasps, "episodes": episodes},
         "trials": trials(count),
-        "sessions": summarise(run(plan, processes)),
+        "sessions": summarise(sessions),
     }
     publish(result, markdown(result), out, as_json)
