@@ -110,6 +110,7 @@ def says_its_line(node, module, folder):
         ("rclpy", ["session"]),
         ("mcap", ["episodes", "list", "."]),
         ("uvicorn", ["dashboard", "."]),
+        ("ray", ["evaluate", "--episodes", "1", "--ray", "auto"]),
         ("starlette", ["session", "--web", "--out", "nothing"]),
     ],
 )
