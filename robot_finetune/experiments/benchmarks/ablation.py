@@ -13,6 +13,7 @@ import click
 
 from robot_finetune.config import policy_folder
 from robot_finetune.experiments.adaptation import AdaptConfig
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, select, table
 from robot_finetune.experiments.benchmarks._jobs import resumable
 from robot_finetune.experiments.benchmarks.adaptation import Plan, run
@@ -66,15 +67,10 @@ def write_report(found: dict[str, dict[str, str]], made_by: dict[str, str], out:
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option(
-    "--policy",
-    default="",
-    show_default=False,
-    help="Checkpoint folder with replay.bin; empty: the shipped base policy.",
-)
-@click.option("--variations", default=VARIATIONS, help="Names or YAML files, with commas.")
+@_options.POLICY_WITH_REPLAY
+@click.option("--variations", default=VARIATIONS, help=_options.VARIATIONS)
 @click.option("--recipes", default=",".join(RECIPES), help="Names, with commas.")
-@click.option("--seeds", type=click.IntRange(1), default=1, help="Repetitions, with other explorations and batches.")
+@click.option("--seeds", type=click.IntRange(1), default=1, help=_options.REPETITIONS)
 @click.option("--episodes", type=click.IntRange(1), default=150, help="Grasps of each evaluation.")
 @resumable("ablation")
 def command(

@@ -23,6 +23,7 @@ from robot_finetune.config import SHARE, load_json, policy_folder, to_mapping
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_oldest
 from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import write_report
 from robot_finetune.experiments.benchmarks._jobs import claim, resumable, work_off, write_text
 from robot_finetune.experiments.evaluate import evaluate
@@ -205,15 +206,10 @@ def _machine() -> str:
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option(
-    "--policy",
-    default="",
-    show_default=False,
-    help="Checkpoint folder with replay.bin; empty: the shipped base policy.",
-)
+@_options.POLICY_WITH_REPLAY
 @click.option("--grasps", default="25,50,100,200,400,800", help="Exploring grasps to learn from, with commas.")
-@click.option("--variations", default=",".join(VARIATIONS), help="Names or YAML files, with commas.")
-@click.option("--seeds", type=click.IntRange(1), default=3, help="Repetitions, with other explorations and batches.")
+@click.option("--variations", default=",".join(VARIATIONS), help=_options.VARIATIONS)
+@click.option("--seeds", type=click.IntRange(1), default=3, help=_options.REPETITIONS)
 @click.option("--episodes", type=click.IntRange(1), default=300, help="Grasps of each evaluation.")
 @click.option("--baselines", type=click.IntRange(0), default=3, help="Seeds that have a lineage, scratch and ImageNet.")
 @click.option("--quick", is_flag=True, help="One seed, 50 and 200 grasps, 100 episodes, no baselines.")

@@ -19,6 +19,7 @@ import numpy as np
 
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import ADAPTING, JUDGED, WORKING, Fact
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, row_table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
@@ -218,8 +219,8 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option("--policy", default="", show_default=False, help="Checkpoint folder; empty: the shipped base policy.")
-@click.option("--variations", default=VARIATIONS, help="Names or YAML files, with commas.")
+@_options.POLICY
+@click.option("--variations", default=VARIATIONS, help=_options.VARIATIONS)
 @click.option("--seeds", type=click.IntRange(0), default=3, help="Sessions of each.")
 @click.option("--before", type=click.IntRange(0), default=150, help="Grasps in the unchanged cell.")
 @click.option("--after", type=click.IntRange(1), default=500, help="Grasps in the changed cell.")

@@ -20,6 +20,7 @@ import click
 
 from robot_finetune.config import ConfigError, load_json, policy_folder
 from robot_finetune.data.episode_table import list_rows
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable
 from robot_finetune.experiments.benchmarks.adaptation import made_by
@@ -109,7 +110,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option("--policy", default="", show_default=False, help="Checkpoint folder; empty: the shipped base policy.")
+@_options.POLICY
 @click.option("--simulator", type=Path, default=SIMULATOR, help="Python program with the cell's topics.")
 @click.option("--robot", type=Path, default=ROBOT, help="Its profile.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="Sessions.")

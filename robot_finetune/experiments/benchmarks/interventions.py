@@ -17,6 +17,7 @@ import click
 
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import IMMEDIATE
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
@@ -121,8 +122,8 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option("--policy", default="", show_default=False, help="Checkpoint folder; empty: the shipped base policy.")
-@click.option("--variations", default=VARIATIONS, help="Names or YAML files, with commas.")
+@_options.POLICY
+@click.option("--variations", default=VARIATIONS, help=_options.VARIATIONS)
 @click.option("--seeds", type=click.IntRange(1), default=3, help="Sessions of each.")
 @click.option("--grasps", type=click.IntRange(1), default=100, help="Grasps of a session.")
 @click.option("--take-overs", type=click.IntRange(1), default=20, help="Of them, by a person.")

@@ -22,6 +22,7 @@ from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, copy_oldest, episodes_of, pack, unpack
 from robot_finetune.experiments.adaptation import AdaptConfig, base_replay, explore, save_tuned, train
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks._offline_score_report import BASE, MORE, SHARE, markdown, summarise
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS, recipe
@@ -190,14 +191,9 @@ def _evaluate(plan: Plan, policy: str, job: Job) -> dict[str, Any]:
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option(
-    "--policy",
-    default="",
-    show_default=False,
-    help="Checkpoint folder with replay.bin; empty: the shipped base policy.",
-)
-@click.option("--variations", default=VARIATIONS, help="Names or YAML files, with commas.")
-@click.option("--seeds", type=click.IntRange(1), default=2, help="Repetitions, with other explorations and batches.")
+@_options.POLICY_WITH_REPLAY
+@click.option("--variations", default=VARIATIONS, help=_options.VARIATIONS)
+@click.option("--seeds", type=click.IntRange(1), default=2, help=_options.REPETITIONS)
 @click.option("--grasps", type=click.IntRange(20), default=200, help="Exploring grasps that versions are made from.")
 @click.option("--episodes", type=click.IntRange(1), default=300, help="Grasps of each measurement.")
 @click.option(

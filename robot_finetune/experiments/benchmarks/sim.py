@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from robot_finetune.config import policy_folder
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._timing import Timing, timing_command
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
 
@@ -73,7 +74,7 @@ def run(timing: Timing, policy: str, variation: str, blocks: int) -> dict[str, A
 command = timing_command(
     run,
     __doc__,
-    click.option("--policy", default="", show_default=False, help="Checkpoint folder; empty: the shipped base policy."),
-    click.option("--variation", default="base", help="Name in config/variations or a YAML file."),
+    _options.POLICY,
+    _options.VARIATION,
     click.option("--blocks", type=click.IntRange(1), default=3, help=f"Blocks of {BLOCK} grasps of each policy."),
 )

@@ -18,6 +18,7 @@ import numpy as np
 
 from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import BEGUN, GATED, IMMEDIATE, JUDGED, OFFERED, Fact, VersionId
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
 from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
@@ -223,8 +224,8 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option("--policy", default="", show_default=False, help="Checkpoint folder; empty: the shipped base policy.")
-@click.option("--variations", default=VARIATIONS, help="Names or YAML files, with commas.")
+@_options.POLICY
+@click.option("--variations", default=VARIATIONS, help=_options.VARIATIONS)
 @click.option("--seeds", type=click.IntRange(0), default=5, help="Repetitions of the sessions.")
 @click.option("--spoiled", type=click.IntRange(0), default=5, help="Repetitions of the broken sessions.")
 @click.option("--grasps", type=click.IntRange(1), default=200, help="Exploring grasps of a session.")

@@ -16,6 +16,7 @@ import numpy as np
 
 from robot_finetune.config import policy_folder
 from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._timing import Timing, interleave, medians_ms, timing_command
 from robot_finetune.experiments.parcel import pack
 from robot_finetune.experiments.pool import open_workers
@@ -80,8 +81,8 @@ def run(timing: Timing, policy: str, variation: str, processes: int, ray: str, r
 command = timing_command(
     run,
     __doc__,
-    click.option("--policy", default="", show_default=False, help="Checkpoint folder; empty: the shipped base policy."),
-    click.option("--variation", default="base", help="Name in config/variations or a YAML file."),
+    _options.POLICY,
+    _options.VARIATION,
     click.option("--processes", type=click.IntRange(1, 256), default=2, help="Workers of each."),
     click.option("--ray", default="auto", help="Address of a cluster with as many processors; auto: begins one."),
     click.option("--rounds", type=click.IntRange(1), default=5, help=f"Blocks of {BLOCK} grasps of each."),
