@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from robot_finetune.ros.node.shared_memory import orphans, remove_orphans
+from robot_finetune.ros.node.shared_memory import dead_ports, in_use, orphans, remove_orphans
 
 DEAD, PORT = "fastdds_0123456789abcdef", "fastdds_port7411"
 OTHERS = ("lttng-ust-wait-6", "fastdds_notes.txt", "fast_datasharing_1", "sem.somebody", "fastdds_0123456789abcdeX_el")
@@ -31,7 +31,8 @@ def folder(tmp_path):
 
 
 def names(folder):
-    return {path.name for path in folder.iterdir()}
+    """Of all files, without the notes of dead ports."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith("robot_finetune")}
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(folder):
@@ -65,3 +66,20 @@ def test_a_lock_that_is_just_being_made_is_left_alone(folder):
 
 def test_a_system_without_the_folder_has_nothing_to_clean(tmp_path):
     assert remove_orphans(tmp_path / "shm") == 0
+
+
+def test_ports_of_the_dead_are_known_for_as_long_as_somebody_lives_who_wrote_to_them(folder):
+    """A process that holds a segment since before that; it ends, and another one begins."""
+    assert in_use(7411, folder)
+    lock = folder / "fastdds_aaaaaaaaaaaaaaaa_el"
+    lock.touch()
+    with lock.open() as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        os.utime(lock, (time.time() - 100,) * 2)
+        remove_orphans(folder)
+        assert dead_ports(folder) == {7411} and not in_use(7411, folder)
+        remove_orphans(folder)
+        assert dead_ports(folder) == {7411}
+        os.utime(lock, (time.time() + 100,) * 2)
+        remove_orphans(folder)
+        assert not dead_ports(folder)

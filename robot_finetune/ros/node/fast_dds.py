@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from robot_finetune.ros.node.shared_memory import dead_ports, in_use, remove_orphans
+
 OLD_DISTRIBUTIONS = ("humble", "iron", "jazzy")
 """Where Fast DDS reads its profiles from the file in FASTRTPS_DEFAULT_PROFILES_FILE; later from FASTDDS_..."""
-PARTICIPANTS = range(40, 120)
-"""Participant ids that Fast DDS, which counts from 0, hardly gives by itself; each has ports of its own."""
+PARTICIPANTS = range(32)
+"""Participant ids, each with a port of its own for shared memory; ROS 2 looks for no others without multicast."""
 
 
 def profiles_variable(base: Mapping[str, str]) -> str:
@@ -26,17 +28,18 @@ def uses_fast_dds(base: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def own_ports() -> Iterator[None]:
-    """A node that this process creates within, its first, hears on ports that no process had before it.
+def own_port() -> Iterator[None]:
+    """A node that this process creates within, its first, does not listen where a killed process did.
 
-    By itself Fast DDS gives a new process the ports of one that was killed. Others that wrote to the dead one may go on
+    By itself Fast DDS gives a new process the port of one that was killed. Others that wrote to the dead one may go on
     writing into its shared memory, whose file is gone, without ever noticing (Fast DDS's pull request 4737): the new
     one would be deaf to them. Where the participant id that is chosen here is taken, Fast DDS takes the next. Profiles
     that give an id, or cannot be read or written, are used as they are.
     """
+    remove_orphans()  # of who died just now
     variable = profiles_variable(os.environ)
-    given = os.environ.get(variable, "")
-    text = _with_participant(given, PARTICIPANTS[os.getpid() % len(PARTICIPANTS)])
+    given, participant = os.environ.get(variable, ""), _participant()
+    text = "" if participant is None else _with_participant(given, participant)
     if not text:
         yield
         return
@@ -52,6 +55,17 @@ def own_ports() -> Iterator[None]:
     finally:
         os.environ[variable] = given  # for processes that this one starts
         os.unlink(file.name)
+
+
+def _participant() -> int | None:
+    """The lowest participant id of this domain whose port nobody has or had; None where no process was killed, and Fast
+    DDS finds it."""
+    domain = os.environ.get("ROS_DOMAIN_ID", "")
+    first, dead = 7411 + 250 * (int(domain) if domain.isdigit() else 0), dead_ports()
+    ports = [first + 2 * participant for participant in PARTICIPANTS]
+    if dead.isdisjoint(ports):
+        return None
+    return next((i for i, port in enumerate(ports) if port not in dead and not in_use(port)), None)
 
 
 def _with_participant(profiles: str, participant: int) -> str:

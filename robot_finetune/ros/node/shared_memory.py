@@ -1,4 +1,4 @@
-"""The shared memory of Fast DDS in /dev/shm: what processes that were killed have left there.
+"""The shared memory of Fast DDS in /dev/shm: what processes that were killed have left there, and where they listened.
 
 Each segment has a lock file beside it that its owner holds by flock for as long as it lives, and the kernel lets go of
 however it dies. That is Fast DDS's own rule (`fastdds shm clean`); it holds across containers that share the folder.
@@ -7,6 +7,7 @@ however it dies. That is Fast DDS's own rule (`fastdds shm clean`); it holds acr
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 FOLDER = Path("/dev/shm")
 YOUNG = 2.0
 """Seconds since a lock file was made within which its owner may not hold it yet."""
+_PORT = "fastdds_port"
+_DEAD_PORT = "robot_finetune_dead_port"
 _LOCK = re.compile(r"(fastdds_(?:[0-9a-z]{16}|port\d{1,5}))_(el|sl)")
 
 
@@ -31,19 +34,52 @@ def orphans(folder: Path = FOLDER) -> dict[str, int]:
 
 
 def remove_orphans(folder: Path = FOLDER) -> int:
-    """Remove segments and ports whose owner is dead; returns the bytes that are free again.
+    """Remove segments and ports whose owner is dead; returns the bytes that are free again. See `dead_ports`.
 
     What is in use, belongs to another user, or was not made by Fast DDS stays. Raises nothing.
     """
-    freed = 0
+    freed, living = 0, []
     for name in _names(folder):
         with _held(folder, name) as dead:
-            for file in _files(folder, name) if dead else ():
+            if not dead:
+                living.append(_made(folder / f"{name}_el"))
+                continue
+            if name.startswith(_PORT):
+                with suppress(OSError):
+                    (folder / f"{_DEAD_PORT}{name.removeprefix(_PORT)}").touch()
+            for file in _files(folder, name):
                 size = _size(file)
                 with suppress(OSError):
                     file.unlink()
                     freed += size
+    _forget(folder, min(living, default=math.inf))
     return freed
+
+
+def dead_ports(folder: Path = FOLDER) -> set[int]:
+    """Ports of processes that were killed, to which others that are still there may go on writing."""
+    return {int(path.name.removeprefix(_DEAD_PORT)) for path in folder.glob(f"{_DEAD_PORT}*")}
+
+
+def in_use(port: int, folder: Path = FOLDER) -> bool:
+    """Whether a process listens on a port, or did until now."""
+    return (folder / f"{_PORT}{port}_el").exists()
+
+
+def _forget(folder: Path, oldest: float) -> None:
+    """The dead ports that nobody can still write to; oldest: when the first of those that live began [s]."""
+    for path in folder.glob(f"{_DEAD_PORT}*"):
+        if _made(path) < oldest:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _made(file: Path) -> float:
+    """When a file was made [s]; long ago if it is gone."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _names(folder: Path) -> list[str]:

@@ -24,7 +24,7 @@ from robot_finetune.config import ConfigError
 from robot_finetune.exit_codes import DONE, FAILED, MISCONFIGURED
 from robot_finetune.files import one_line
 from robot_finetune.robot.interfaces import RobotError
-from robot_finetune.ros.node.fast_dds import own_ports
+from robot_finetune.ros.node.fast_dds import own_port
 from robot_finetune.ros.node.shared_memory import remove_orphans
 from robot_finetune.ros.node.signals import end_signals
 from robot_finetune.ros.node.sim_time import take_sound_times_only
@@ -76,7 +76,7 @@ def run_node(
             return _report(error, MISCONFIGURED)
         take_sound_times_only()
         try:
-            with own_ports():
+            with own_port():
                 node = factory()
             start(node)
             executor = SingleThreadedExecutor()
