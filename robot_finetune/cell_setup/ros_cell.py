@@ -24,6 +24,7 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.robot.joint_limits import JointLimit
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.ros.images import image_to_rgb
+from robot_finetune.ros.node.fast_dds import own_port
 from robot_finetune.ros.node.joint_states import JointStates
 from robot_finetune.ros.node.newest import Newest
 from robot_finetune.ros.node.waiting import RosClock
@@ -54,7 +55,8 @@ def connected(profile: RobotProfile) -> Iterator[Cell]:
     """The devices of the profile on a node of their own, which another thread spins."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C stops the arm before ROS ends
     simulated = Parameter("use_sim_time", value=profile.simulated_clock)
-    node = rclpy.create_node("setup", parameter_overrides=[simulated])
+    with own_port():
+        node = rclpy.create_node("setup", parameter_overrides=[simulated])
     robot = ros_robot(node, slowed(profile))
     states = JointStates(node, profile.joint_states_topic, RosClock(node), {profile.gripper.joint: JointLimit()})
     images = Newest(node, Image, profile.full_image_topic, profile.camera.timeout + 8.0)

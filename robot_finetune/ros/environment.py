@@ -17,6 +17,8 @@ LOOPBACK = "fastdds_loopback.xml"
 open sockets on the other network cards besides."""
 DOMAINS = range(1, 102)
 """Domains whose ports stay below Linux's ephemeral ones; 0 is everybody's default."""
+PROBED = 16
+"""Participants of a domain that are looked for: the first may have ended, and nobody takes a killed one's place."""
 
 
 def missing_environment(base: Mapping[str, str], profile: str = "fastdds_shm.xml") -> dict[str, str]:
@@ -75,12 +77,13 @@ def unused_domain() -> int:
 
 
 def _is_used(domain: int) -> bool:
-    """Whether the port is taken that DDS gives to the first participant of a domain."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("", 7400 + 250 * domain + 10))
-        except OSError:
-            return True
+    """Whether one of the ports is taken that DDS gives to the first participants of a domain."""
+    for participant in range(PROBED):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain + 2 * participant))
+            except OSError:
+                return True
     return False
 
 

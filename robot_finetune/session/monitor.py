@@ -24,6 +24,7 @@ from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.checked import finite, plain_text
 from robot_finetune.ros.constants import MODE, STATE, TRAINER_STATE
 from robot_finetune.ros.conversions import check_context, message_to_version
+from robot_finetune.ros.node.fast_dds import own_port
 from robot_finetune.ros.node.guarded import listen
 from robot_finetune.ros.node.qos import EPISODE, LATCHED
 from robot_finetune.ros.node.spin import InvalidHandle, RCLError
@@ -54,7 +55,8 @@ class Monitor:
             domain_id=domain_id,
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        self.node = Node(name, context=self._context, enable_rosout=False)
+        with own_port(domain_id):
+            self.node = Node(name, context=self._context, enable_rosout=False)
         self.policy: PolicyStatus | None = None
         self.trainer: TrainerStatus | None = None
         self.update: ModelUpdate | None = None

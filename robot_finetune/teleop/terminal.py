@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Joy
 
 from robot_finetune.config import ConfigError
+from robot_finetune.ros.node.fast_dds import own_port
 from robot_finetune.ros.node.qos import COMMAND
 from robot_finetune.teleop.keys import HELP, LEAVE, Keys
 
@@ -31,7 +32,8 @@ def teleoperate(topic: str) -> None:
         raise ConfigError("teleop reads the keys of a terminal, and this is none: call it in one")
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C has to let go first
     try:
-        node = rclpy.create_node("teleop")
+        with own_port():
+            node = rclpy.create_node("teleop")
         publisher = node.create_publisher(Joy, topic, COMMAND)
         print(HELP, flush=True)
         keys = Keys()

@@ -83,3 +83,15 @@ def test_ports_of_the_dead_are_known_for_as_long_as_somebody_lives_who_wrote_to_
         os.utime(lock, (time.time() + 100,) * 2)
         remove_orphans(folder)
         assert not dead_ports(folder)
+
+
+def test_a_port_that_nobody_will_finish_is_removed(folder):
+    """Its maker was killed meanwhile, and has no lock yet; who has just begun one, and ports of writers, stay."""
+    stuck, fresh, sound = (folder / f"fastdds_port{number}" for number in (7002, 7003, 7004))
+    for path in (stuck, fresh):
+        path.write_bytes(bytes(64))
+    sound.write_bytes(b"\x02\0\0\0" + bytes(64))
+    for path in (stuck, sound):
+        os.utime(path, (time.time() - 60,) * 2)
+    remove_orphans(folder)
+    assert not stuck.exists() and fresh.exists() and sound.exists()

@@ -63,6 +63,7 @@ def test_a_node_does_not_take_the_ports_of_one_that_was_killed(spawn_node, ros):
 
     first = spawn_node("camera")
     before = ros.wait_until(lambda: ports(first), "its port")
+    ros.spin_for(YOUNG)
     first.kill()
     second = spawn_node("camera")
     assert not before & ros.wait_until(lambda: ports(second), "its port")

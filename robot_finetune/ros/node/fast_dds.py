@@ -28,8 +28,9 @@ def uses_fast_dds(base: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def own_port() -> Iterator[None]:
-    """A node that this process creates within, its first, does not listen where a killed process did.
+def own_port(domain: int | None = None) -> Iterator[None]:
+    """A node that this process creates within, its first, does not listen where a killed process did. domain: None is
+    that of the environment.
 
     By itself Fast DDS gives a new process the port of one that was killed. Others that wrote to the dead one may go on
     writing into its shared memory, whose file is gone, without ever noticing (Fast DDS's pull request 4737): the new
@@ -38,7 +39,7 @@ def own_port() -> Iterator[None]:
     """
     remove_orphans()  # of who died just now
     variable = profiles_variable(os.environ)
-    given, participant = os.environ.get(variable, ""), _participant()
+    given, participant = os.environ.get(variable, ""), _participant(domain)
     text = "" if participant is None else _with_participant(given, participant)
     if not text:
         yield
@@ -57,11 +58,13 @@ def own_port() -> Iterator[None]:
         os.unlink(file.name)
 
 
-def _participant() -> int | None:
-    """The lowest participant id of this domain whose port nobody has or had; None where no process was killed, and Fast
+def _participant(domain: int | None) -> int | None:
+    """The lowest participant id of a domain whose port nobody has or had; None where no process was killed, and Fast
     DDS finds it."""
-    domain = os.environ.get("ROS_DOMAIN_ID", "")
-    first, dead = 7411 + 250 * (int(domain) if domain.isdigit() else 0), dead_ports()
+    if domain is None:
+        given = os.environ.get("ROS_DOMAIN_ID", "")
+        domain = int(given) if given.isdigit() else 0
+    first, dead = 7411 + 250 * domain, dead_ports()
     ports = [first + 2 * participant for participant in PARTICIPANTS]
     if dead.isdisjoint(ports):
         return None

@@ -20,6 +20,10 @@ YOUNG = 2.0
 """Seconds since a lock file was made within which its owner may not hold it yet."""
 _PORT = "fastdds_port"
 _DEAD_PORT = "robot_finetune_dead_port"
+SLOW = 10.0
+"""Seconds after which who has begun a port will not finish it any more."""
+_FINISHED = b"\x02\0\0\0"
+"""Begins a segment of Boost's once it is complete; whoever opens one that is not waits until it is."""
 _LOCK = re.compile(r"(fastdds_(?:[0-9a-z]{16}|port\d{1,5}))_(el|sl)")
 
 
@@ -36,7 +40,8 @@ def orphans(folder: Path = FOLDER) -> dict[str, int]:
 def remove_orphans(folder: Path = FOLDER) -> int:
     """Remove segments and ports whose owner is dead; returns the bytes that are free again. See `dead_ports`.
 
-    What is in use, belongs to another user, or was not made by Fast DDS stays. Raises nothing.
+    Ports, too, that a process was killed while it made: every process that chose one would wait for ever. What is in
+    use, belongs to another user, or was not made by Fast DDS stays. Raises nothing.
     """
     freed, living = 0, []
     for name in _names(folder):
@@ -52,6 +57,10 @@ def remove_orphans(folder: Path = FOLDER) -> int:
                 with suppress(OSError):
                     file.unlink()
                     freed += size
+    for name in _unfinished(folder):
+        for file in _files(folder, name):
+            with suppress(OSError):
+                file.unlink()
     _forget(folder, min(living, default=math.inf))
     return freed
 
@@ -82,6 +91,16 @@ def _made(file: Path) -> float:
         return 0.0
 
 
+def _unfinished(folder: Path) -> Iterator[str]:
+    """Ports that a process was killed while it made."""
+    for path in folder.glob(f"{_PORT}*"):
+        if path.name.removeprefix(_PORT).isdigit() and not any(lock.exists() for lock in _locks(folder, path.name)):
+            with suppress(OSError), path.open("rb") as file:
+                begun = os.fstat(file.fileno()).st_mtime
+                if file.read(len(_FINISHED)) != _FINISHED and time.time() - begun > SLOW:
+                    yield path.name
+
+
 def _names(folder: Path) -> list[str]:
     try:
         matches = [_LOCK.fullmatch(name) for name in os.listdir(folder)]
@@ -92,7 +111,11 @@ def _names(folder: Path) -> list[str]:
 
 def _files(folder: Path, name: str) -> list[Path]:
     """All files of a segment or port, the lock files last: while they are there nobody takes the name."""
-    return [folder / file for file in (f"sem.{name}_mutex", name, f"{name}_sl", f"{name}_el")]
+    return [folder / f"sem.{name}_mutex", folder / name, *_locks(folder, name)]
+
+
+def _locks(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}_sl", folder / f"{name}_el"
 
 
 @contextmanager
@@ -100,7 +123,7 @@ def _held(folder: Path, name: str) -> Iterator[bool]:
     """Whether nobody held the locks of a segment; while the block runs this process does."""
     with ExitStack() as stack:
         try:
-            for lock in (folder / f"{name}_sl", folder / f"{name}_el"):
+            for lock in _locks(folder, name):
                 if lock.exists():
                     stream = stack.enter_context(lock.open("rb"))
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
