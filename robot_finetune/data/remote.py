@@ -28,6 +28,9 @@ class RemoteError(OSError):
     """A folder elsewhere that does not answer, or not as it should; one line that names it."""
 
 
+SOURCES_HELP = "output folders of other robots, or URLs to which they upload, to learn from too; with ',' between"
+
+
 def is_url(place: str) -> bool:
     """Whether a place is given by its URL, not by a path."""
     return "://" in place

@@ -10,6 +10,7 @@ from typing import Any
 
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, known_names, setting
 from robot_finetune.data.promotion_log import GATED, IMMEDIATE
+from robot_finetune.data.remote import SOURCES_HELP
 from robot_finetune.data.version_store import WAYS
 from robot_finetune.files import parse_yaml
 from robot_finetune.robot.profile import SIMULATED, TEMPLATE, RobotProfile
@@ -36,10 +37,7 @@ class BringupOptions:
     )
     versions: str = setting("", WAYS)
     upload: str = setting("", "URL of a folder elsewhere, for this robot alone, into which its episodes are copied")
-    sources: str = setting(
-        "",
-        "output folders of other robots, or URLs to which they upload, to learn from too; with ',' between",
-    )
+    sources: str = setting("", SOURCES_HELP)
     mode: str = setting(
         EXPLORE,
         "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "

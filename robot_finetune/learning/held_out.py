@@ -66,8 +66,9 @@ class HeldOut:
     def __init__(self, replay: ReplayBuffer, first: QNetwork, max_yaw: float) -> None:
         """max_yaw: yaw change [rad] of a normalised 1."""
         self._batch = replay.every(1, BELLMAN.discount)
-        self._first, self._max_yaw = first, max_yaw
+        self._max_yaw = max_yaw
         self._closes = (self._batch.done > 0) & (self._batch.action[:, CLOSE] > 0)
+        self._first = self._logits(first) if self.grasps else np.zeros(0, np.float32)
 
     @property
     def grasps(self) -> int:
@@ -78,7 +79,7 @@ class HeldOut:
         """Of a version. Raises ValueError where no episode ended by closing."""
         if not self.grasps:
             raise ValueError("no held-out episode ended by closing the gripper: hold out more episodes")
-        logits, first = self._logits(network), self._logits(self._first)
+        logits, first = self._logits(network), self._first
         outcomes, closes = self._batch.success, self._closes
         new, old = (log_loss_of(found[closes], outcomes[closes]) for found in (logits, first))
         q = sigmoid(logits)

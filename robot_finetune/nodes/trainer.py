@@ -26,7 +26,7 @@ from robot_finetune.data.courier import Courier
 from robot_finetune.data.episode_carriers import EpisodeFetcher, fetched_episodes
 from robot_finetune.data.folder_lock import folder_lock
 from robot_finetune.data.layout import EPISODES
-from robot_finetune.data.remote import is_url
+from robot_finetune.data.remote import SOURCES_HELP, is_url
 from robot_finetune.data.replay_storage import ReplayError
 from robot_finetune.data.version_store import WAYS, Announced, RemoteVersions, check_way
 from robot_finetune.files import one_line
@@ -58,10 +58,7 @@ class TrainerParameters:
     out: str = setting("session", "output folder: episodes are read from it, checkpoints written into it")
     earlier: str = setting("", f"folders of earlier sessions to rehearse, with {os.pathsep!r} between them")
     seed: int = setting(0, "seed of batches and augmentation", low=0, high=2**31 - 1)
-    sources: str = setting(
-        "",
-        "output folders of other robots, or URLs to which they upload, to learn from too; with ',' between",
-    )
+    sources: str = setting("", SOURCES_HELP)
     versions: str = setting("", WAYS)
     device: str = setting(AUTO, f"where it learns: {NAMES}; auto is an accelerator where there is one")
     poll_period: float = setting(0.5, "wait between two looks for new episodes", unit="s", low=0.01, high=60.0)

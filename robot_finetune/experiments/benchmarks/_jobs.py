@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -26,6 +27,20 @@ class Job(Protocol):
     def variation(self) -> str: ...
     @property
     def seed(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class KindJob:
+    """A job of a kind that has a name of its own."""
+
+    kind: str
+    variation: str
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its result."""
+        return f"{self.kind.replace(' ', '-').replace('%', 'percent')}-{Path(self.variation).stem}-{self.seed}"
 
 
 J = TypeVar("J", bound=Job)

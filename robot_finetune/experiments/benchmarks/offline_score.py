@@ -23,7 +23,15 @@ from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, copy_oldest, episodes_of, pack, unpack
 from robot_finetune.experiments.adaptation import AdaptConfig, base_replay, explore, save_tuned, train
 from robot_finetune.experiments.benchmarks import _options
-from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
+from robot_finetune.experiments.benchmarks._jobs import (
+    KindJob,
+    claim,
+    publish,
+    quick_paths,
+    resumable,
+    work_off,
+    write_text,
+)
 from robot_finetune.experiments.benchmarks._offline_score_report import BASE, MORE, SHARE, markdown, summarise
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS, recipe
 from robot_finetune.experiments.benchmarks.adaptation import made_by
@@ -54,18 +62,8 @@ MORE_GRASPS = 200
 SEED, EVALUATION_SEED = 600, 85
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(KindJob):
     """One version, the first policy's measurement, or the exploring grasps of a variation and seed."""
-
-    kind: str
-    variation: str
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """Of its result."""
-        return f"{self.kind.replace(' ', '-').replace('%', 'percent')}-{Path(self.variation).stem}-{self.seed}"
 
 
 @dataclass(frozen=True)

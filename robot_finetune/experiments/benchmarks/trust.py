@@ -20,7 +20,15 @@ from robot_finetune.config import load_json, policy_folder
 from robot_finetune.data.promotion_log import BEGUN, GATED, IMMEDIATE, JUDGED, OFFERED, Fact, VersionId
 from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
-from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
+from robot_finetune.experiments.benchmarks._jobs import (
+    KindJob,
+    claim,
+    publish,
+    quick_paths,
+    resumable,
+    work_off,
+    write_text,
+)
 from robot_finetune.experiments.benchmarks.ablation import VARIATIONS
 from robot_finetune.experiments.benchmarks.adaptation import made_by
 from robot_finetune.experiments.evaluate import evaluate
@@ -46,18 +54,8 @@ SPOILED = {
 SEED, EVALUATION_SEED = 300, 80
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(KindJob):
     """One session, or (kind "base") a measurement of the policy that sessions begin with."""
-
-    kind: str
-    variation: str
-    seed: int = 0
-
-    @property
-    def file(self) -> str:
-        """Name of its result."""
-        return f"{self.kind.replace(' ', '-').replace('%', 'percent')}-{self.variation}-{self.seed}.json"
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,11 @@ class Plan:
 
     def results(self, job: Job) -> list[Path]:
         """What a job leaves."""
-        return [self.work / job.file]
+        return [self.path(job)]
+
+    def path(self, job: Job) -> Path:
+        """File of its result."""
+        return self.work / f"{job.name}.json"
 
 
 def trials(count: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -135,12 +137,12 @@ def run(plan: Plan, workers: Workers) -> list[dict[str, Any]]:
         {"policy": load_checkpoint(plan.policy).sha256, "grasps": plan.grasps, "episodes": plan.episodes},
     )
     work_off(work, plan, jobs, workers, jobs_a_process=1)  # a session keeps its cells
-    return [load_json(plan.work / job.file) for job in jobs]
+    return [load_json(plan.path(job)) for job in jobs]
 
 
 def work(plan: Plan, job: Job) -> Job:
     """Do a job if its result is missing, in this process alone."""
-    path = plan.work / job.file
+    path = plan.path(job)
     if path.is_file():
         return job
     if job.kind == "base":
@@ -161,7 +163,7 @@ def _session(plan: Plan, job: Job) -> dict[str, Any]:
         PromotionConfig(mode=mode),
         spoiling=SPOILED.get(job.kind, Spoiling()),
     )
-    folder = plan.work / job.file.removesuffix(".json")
+    folder = plan.work / job.name
     shutil.rmtree(folder, ignore_errors=True)
     found = run_session(session, folder, plan.episodes, EVALUATION_SEED)
     shutil.rmtree(folder)

@@ -39,23 +39,16 @@ def own_port(domain: int | None = None) -> Iterator[None]:
     """
     remove_orphans()  # of who died just now
     variable = profiles_variable(os.environ)
-    given, participant = os.environ.get(variable, ""), _participant(domain)
-    text = "" if participant is None else _with_participant(given, participant)
-    if not text:
-        yield
-        return
-    try:
-        with NamedTemporaryFile("w", prefix="fastdds-", suffix=".xml", delete=False) as file:
-            file.write(text)
-    except OSError:
-        yield
-        return
-    os.environ[variable] = file.name
+    given = os.environ.get(variable, "")
+    made = _profiles(given, domain)
+    if made:
+        os.environ[variable] = made
     try:
         yield
     finally:
-        os.environ[variable] = given  # for processes that this one starts
-        os.unlink(file.name)
+        if made:
+            os.environ[variable] = given  # for processes that this one starts
+            os.unlink(made)
 
 
 def _participant(domain: int | None) -> int | None:
@@ -71,14 +64,17 @@ def _participant(domain: int | None) -> int | None:
     return next((i for i, port in enumerate(ports) if port not in dead and not in_use(port)), None)
 
 
-def _with_participant(profiles: str, participant: int) -> str:
-    """The text of a file of profiles with a participant id; "" where it has one, or no place for it."""
-    if not uses_fast_dds(os.environ):
+def _profiles(given: str, domain: int | None) -> str:
+    """A new file of profiles, those in the file `given` with a participant id; "" where they are used as they are."""
+    participant = _participant(domain) if uses_fast_dds(os.environ) else None
+    if participant is None:
         return ""
     try:
-        text = Path(profiles).read_text()
+        text = Path(given).read_text()
+        if text.count("<rtps>") != 1 or "<participantID>" in text:
+            return ""
+        with NamedTemporaryFile("w", prefix="fastdds-", suffix=".xml", delete=False) as file:
+            file.write(text.replace("<rtps>", f"<rtps>\n        <participantID>{participant}</participantID>"))
     except (OSError, UnicodeDecodeError):
         return ""
-    if text.count("<rtps>") != 1 or "<participantID>" in text:
-        return ""
-    return text.replace("<rtps>", f"<rtps>\n        <participantID>{participant}</participantID>")
+    return file.name

@@ -38,10 +38,19 @@ def orphans(folder: Path = FOLDER) -> dict[str, int]:
 
 
 def remove_orphans(folder: Path = FOLDER) -> int:
+    """As `remove_dead`, before a process starts: ports, too, that a process was killed while it made. Every process
+    that chose one would wait for ever."""
+    for name in _unfinished(folder):
+        for file in _files(folder, name):
+            with suppress(OSError):
+                file.unlink()
+    return remove_dead(folder)
+
+
+def remove_dead(folder: Path = FOLDER) -> int:
     """Remove segments and ports whose owner is dead; returns the bytes that are free again. See `dead_ports`.
 
-    Ports, too, that a process was killed while it made: every process that chose one would wait for ever. What is in
-    use, belongs to another user, or was not made by Fast DDS stays. Raises nothing.
+    What is in use, belongs to another user, or was not made by Fast DDS stays. Raises nothing.
     """
     freed, living = 0, []
     for name in _names(folder):
@@ -57,10 +66,6 @@ def remove_orphans(folder: Path = FOLDER) -> int:
                 with suppress(OSError):
                     file.unlink()
                     freed += size
-    for name in _unfinished(folder):
-        for file in _files(folder, name):
-            with suppress(OSError):
-                file.unlink()
     _forget(folder, min(living, default=math.inf))
     return freed
 

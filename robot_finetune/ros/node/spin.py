@@ -25,7 +25,7 @@ from robot_finetune.exit_codes import DONE, FAILED, MISCONFIGURED
 from robot_finetune.files import one_line
 from robot_finetune.robot.interfaces import RobotError
 from robot_finetune.ros.node.fast_dds import own_port
-from robot_finetune.ros.node.shared_memory import remove_orphans
+from robot_finetune.ros.node.shared_memory import remove_dead
 from robot_finetune.ros.node.signals import end_signals
 from robot_finetune.ros.node.sim_time import take_sound_times_only
 
@@ -85,7 +85,7 @@ def run_node(
             while rclpy.ok() and not ending.is_set():
                 executor.spin_once(timeout_sec=LOOK_EVERY)
                 if time.monotonic() - looked > LOOK_EVERY:
-                    remove_orphans()
+                    remove_dead()
                     looked = time.monotonic()
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
