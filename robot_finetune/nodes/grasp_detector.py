@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image, JointState
 
 from robot_finetune.config import setting
@@ -36,6 +37,10 @@ MEASURED = ("lifted", "after_lift")
 """Phases at whose beginning the gripper's opening counts."""
 STATES_LATE = 2.0
 """Wall seconds for which joint states are waited for after the last image."""
+IMAGES_LATE = 10.0
+"""Wall seconds after which an awaited image counts as lost although no newer ones come."""
+LOOK_EVERY = 0.5
+"""Wall seconds between two looks at what is complete: after the last grasp there may be no more images."""
 FRAMES = 30
 """Camera images that are kept until a phase refers to one of them."""
 STATES = 200
@@ -60,12 +65,14 @@ class GraspDetectorParameters:
 
 @dataclass
 class _Episode:
-    """What is known of the running episode. entered: times of its phases. frames: None for a lost image.
+    """What is known of the running episode. entered: times of its phases. wanted: stamps of its images.
 
-    seen: wall time at which all of its images were there."""
+    asked: wall times at which they were first wanted. frames: None for a lost one. seen: wall time at which all of them
+    were there."""
 
     entered: dict[str, float] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, float] = field(default_factory=dict)
     frames: dict[str, Frame | None] = field(default_factory=dict)
     last: EpisodePhase | None = None
     seen: float = 0.0
@@ -95,6 +102,7 @@ class GraspDetectorNode(ManagedNode):
         listen(self, EpisodePhase, "episode_phase", self.while_active(self._on_phase), EPISODE)
         listen(self, JointState, "joint_states", self._on_joint_states_of, series(STATES))
         listen(self, Image, "image_raw", self._on_image, series(FRAMES))
+        self.create_timer(LOOK_EVERY, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def deactivate(self) -> None:
         """Forget the running episode: its next phases are not heard."""
@@ -148,6 +156,7 @@ class GraspDetectorNode(ManagedNode):
         episode.entered[phase] = to_seconds(message.header.stamp)
         if phase in IMAGES:
             episode.wanted[phase] = to_seconds(message.image_stamp)
+            episode.asked[phase] = time.monotonic()
         episode.last = message
         self._look()
 
@@ -162,12 +171,17 @@ class GraspDetectorNode(ManagedNode):
         for episode_id, episode in list(self._episodes.items()):
             for phase in [phase for phase in episode.wanted if phase not in episode.frames]:
                 frame = self._frames.at(episode.wanted[phase])
-                if frame is not None or self._frames.newer_than(episode.wanted[phase]) >= self._config.patience:
+                if frame is not None or self._is_lost(episode.wanted[phase], episode.asked[phase]):
                     episode.frames[phase] = frame
             if "after_drop" in episode.frames and len(episode.frames) == len(episode.wanted):
                 episode.seen = episode.seen or time.monotonic()
                 if self._is_measured(episode) or time.monotonic() - episode.seen > STATES_LATE:
                     self._judge(episode_id, episode)
+
+    def _is_lost(self, stamp: float, asked: float) -> bool:
+        """Whether an image will not come any more."""
+        late = time.monotonic() - asked > IMAGES_LATE
+        return late or self._frames.newer_than(stamp) >= self._config.patience
 
     def _is_measured(self, episode: _Episode) -> bool:
         """Whether the joint states of the grasp have come; on a busy computer they can be later than its images."""

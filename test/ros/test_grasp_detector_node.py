@@ -1,5 +1,6 @@
 """The node grasp_detector judges as its core does, from topics alone; what it cannot judge it does not guess."""
 
+import copy
 import itertools
 import time
 
@@ -133,6 +134,29 @@ def test_a_lost_image_costs_confidence_not_the_episode(spawn_node, ros, recorded
     message = stage.wait_for(lambda: stage.outcomes, phases, "an outcome")[0]
     assert message.success == episode.outcome.success and "image_probability" not in message.evidence_names
     assert "episode e1: the image before was lost" in process.output
+
+
+def test_a_grasp_is_judged_though_its_joint_states_come_last_and_no_image_after_them(spawn_node, ros, recorded):
+    phases, episode = recorded
+    spawn_node("grasp_detector")
+    stage, late = Stage(ros), []
+    publish = stage.states.publish
+    stage.states.publish = lambda state: late.append(copy.deepcopy(state))
+    stage.play(phases, "e1")
+    for state in late:
+        publish(state)
+    message = ros.wait_until(lambda: stage.outcomes, "an outcome")[0]
+    assert message.success == episode.outcome.success
+
+
+def test_a_lost_image_is_not_waited_for_for_ever_where_the_camera_has_ended(spawn_node, ros, recorded):
+    phases, episode = recorded
+    process = spawn_node("grasp_detector")
+    stage = Stage(ros)
+    stage.play(phases, "e1", without=("after_lift", "after_drop"))
+    message = ros.wait_until(lambda: stage.outcomes, "an outcome")[0]
+    assert message.success == episode.outcome.success
+    assert "episode e1: the image after_drop was lost" in process.output
 
 
 def test_without_the_gripper_joint_it_does_not_guess(spawn_node, ros, recorded):
