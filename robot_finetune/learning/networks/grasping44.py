@@ -110,7 +110,8 @@ def _connected(inputs: int) -> list[nn.Module]:
 
 
 def _shift_only(kind: type[nn.BatchNorm1d] | type[nn.BatchNorm2d], channels: int) -> nn.Module:
-    """A batch normalisation with a learned shift but no learned scale."""
+    """A batch normalisation with a learned shift but no learned scale: ones, for CUDA has no gradient without any."""
     norm = kind(channels, NORM_EPSILON, NORM_MOMENTUM)
-    norm.register_parameter("weight", None)
+    del norm.weight
+    norm.register_buffer("weight", torch.ones(channels), persistent=False)
     return norm
