@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
@@ -12,7 +12,7 @@ from robot_finetune.learning.device import AUTO, choose
 from robot_finetune.progress import with_progress
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.stats import wilson_interval
-from robot_finetune.types import SCRIPTED
+from robot_finetune.types import SCRIPTED, Episode
 
 WITHOUT_CHECKPOINT = (SCRIPTED, TEACHER)
 EVALUATION_SEED = 1_000_000  # first scene of evaluations; explorations start elsewhere
@@ -41,10 +41,13 @@ def evaluate(
     first = EVALUATION_SEED * (seed + 1)
     seeds = range(first, first + episodes)
     judged = with_progress(rollouts(config, seeds, workers), episodes, f"evaluating in {name}")
+    return {"policy_version": version, "variation": name, **success(judged, episodes)}
+
+
+def success(judged: Iterable[Episode], episodes: int) -> dict[str, Any]:
+    """{episodes, successes, success_rate, ci95} of `episodes` grasps: those that are missing are no successes."""
     successes = sum(episode.outcome.success for episode in judged)
     return {
-        "policy_version": version,
-        "variation": name,
         "episodes": episodes,
         "successes": successes,
         "success_rate": successes / episodes,

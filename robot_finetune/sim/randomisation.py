@@ -33,13 +33,13 @@ TRIES = 50
 @dataclass(frozen=True)
 class ImageFaults:
     """What is wrong with the camera's images. The largest values are of days on which there is any; all up to them are
-    as likely."""
+    as likely. Noise is that of the network's small image: averaged over the pixels of a real one it is a seventh."""
 
     exposure: float = setting(0.1, "relative, of the exposure", low=0.0, high=1.0)
     balance: float = setting(0.05, "relative, of each colour's part in the white balance", low=0.0, high=1.0)
-    noisy: float = setting(0.5, "part on which images are noisy", low=0.0, high=1.0)
-    shot: float = setting(8.0, "largest noise of light at full brightness", unit="grey levels", low=0.0, high=60.0)
-    read: float = setting(5.0, "largest noise of the sensor", unit="grey levels", low=0.0, high=60.0)
+    noisy: float = setting(0.3, "part on which images are noisy", low=0.0, high=1.0)
+    shot: float = setting(3.0, "largest noise of light at full brightness", unit="grey levels", low=0.0, high=60.0)
+    read: float = setting(2.0, "largest noise of the sensor", unit="grey levels", low=0.0, high=60.0)
     blurred: float = setting(0.3, "part on which they are out of focus", low=0.0, high=1.0)
     defocus: float = setting(0.006, "largest blur", unit="image heights", low=0.0, high=0.05)
     shaken: float = setting(0.15, "part on which the camera shakes in one direction", low=0.0, high=1.0)
