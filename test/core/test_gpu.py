@@ -60,8 +60,8 @@ def test_targets_loss_and_weights_are_those_of_the_cpu(name, monkeypatch):
     drawn = batch(name)
     assert torch.allclose(here.targets(drawn), there.targets(drawn).cpu(), atol=1e-3)
     rate = here.config.learning_rate
-    for _ in range(2):
-        assert here.update(drawn) == pytest.approx(tuple(there.update(drawn)), abs=2e-3)
+    for near in (2e-3, 2e-2):  # before the second update Adam has made a whole step of what may be rounding
+        assert here.update(drawn) == pytest.approx(tuple(there.update(drawn)), abs=near)
     others = weights(there.network)
     for key, tensor in weights(here.network).items():  # Adam's first steps are the rate, whatever small a gradient is
         assert torch.allclose(tensor.float(), others[key].float(), atol=4 * rate), key
