@@ -52,12 +52,16 @@ def command(
     from robot_finetune.experiments.pool import open_workers
     from robot_finetune.experiments.pretrain import PretrainConfig, Pretraining
     from robot_finetune.learning.device import prepare_device
+    from robot_finetune.learning.team import join, own_card, started_together
+    from robot_finetune.progress import be_quiet
     from robot_finetune.robot.profile import load_robot
 
     if policy and not episodes:
         raise click.UsageError("--policy is for --episodes: give the folders of sessions to learn from.")
     if online and episodes:
         raise click.UsageError("--online collects its own episodes: leave --episodes out.")
+    if started_together() > 1 and not episodes:
+        raise click.UsageError("torchrun: several processes learn as one from recorded episodes only: give --episodes.")
     learns_on = prepare_device(device, threads)
     if online:
         plan = from_yaml(OnlineConfig, config) if config else OnlineConfig()
@@ -65,7 +69,10 @@ def command(
         return
     if episodes:
         recipe = from_yaml(OfflineConfig, config) if config else OfflineConfig()
-        OfflineTraining(episodes, out, load_robot(robot), recipe, policy, seed, learns_on).run()
+        learns_on = own_card(learns_on)
+        with join(learns_on) as team, team.folder(out) as mine:
+            be_quiet(team.rank > 0)
+            OfflineTraining(episodes, mine, load_robot(robot), recipe, policy, seed, learns_on, team).run()
         return
     settings = from_yaml(PretrainConfig, config) if config else PretrainConfig()
     with open_workers(processes, ray, apart=True) as workers:

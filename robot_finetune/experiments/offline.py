@@ -30,6 +30,7 @@ from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.learning.offline_score import Closing, is_held_out, log_losses
+from robot_finetune.learning.team import ALONE, Team
 from robot_finetune.progress import with_progress
 from robot_finetune.robot.profile import RobotProfile
 
@@ -78,10 +79,11 @@ class OfflineTraining:
         policy: Path | None = None,
         seed: int = 0,
         device: torch.device = CPU,
+        team: Team = ALONE,
     ) -> None:
         """folders: of sessions, or of episode files. policy: to start from; None: from nothing. device: where it
-        learns."""
-        self.config, self.out = config, out
+        learns. team: processes that do the same, each in an `out` of its own."""
+        self.config, self.out, self.team = config, out, team
         start = load_checkpoint(policy) if policy else Checkpoint(build_network(config.network, seed))
         start.network.to(device)
         shape = start.network.config
@@ -97,7 +99,7 @@ class OfflineTraining:
             unpacked(packed) if packed and packed.is_file() else ReplayBuffer(None, 1, image_size=shape.image_size)
         )
         self.start = start
-        self.tuner = FineTuner(start, self.base, self.new, profile, fine_tune, seed)
+        self.tuner = FineTuner(start, self.base, self.new, profile, fine_tune, seed, team=team)
         made_with = to_json(to_mapping(config) | {"policy": start.sha256, "seed": seed})
         self.progress = Progress(config=made_with)
         if (out / PROGRESS).is_file():
@@ -156,7 +158,7 @@ class OfflineTraining:
         """Score the network as it is on the held-out episodes, and keep it if it is the best."""
         network = self.tuner.network().eval()
         losses = log_losses(network, self.closings)
-        loss, looks = float(losses.mean()), self.progress.looks + 1
+        loss, looks = self.team.same(float(losses.mean())), self.progress.looks + 1
         self.log.scalar("held_out/log_loss", loss)
         better = loss < self.progress.best
         self.log.say(

@@ -19,6 +19,7 @@ from robot_finetune.learning.batches import TensorBatch
 from robot_finetune.learning.cem import CEMConfig, maximise
 from robot_finetune.learning.device import memory_checked, mixed_precision
 from robot_finetune.learning.networks.interface import Features, QNetwork, State
+from robot_finetune.learning.team import ALONE, Team
 
 TARGET_CEM = CEMConfig(samples=16, elites=4, iterations=2)
 _PARTS = ("network", "target", "lagged", "optimiser")
@@ -116,16 +117,18 @@ class _Functions(NamedTuple):
 class QLearner:
     """A Q-network, its two target networks and its optimiser, on the device of the network that it begins with."""
 
-    def __init__(self, network: QNetwork, config: BellmanConfig, max_yaw: float, seed: int = 0) -> None:
-        """network is copied. max_yaw: yaw change [rad] of a normalised 1, for CEM."""
-        self.config, self.max_yaw, self.updates = config, max_yaw, 0
+    def __init__(
+        self, network: QNetwork, config: BellmanConfig, max_yaw: float, seed: int = 0, team: Team = ALONE
+    ) -> None:
+        """network is copied. max_yaw: yaw change [rad] of a normalised 1, for CEM. team: that learns the same."""
+        self.config, self.max_yaw, self.updates, self.team = config, max_yaw, 0, team
         self.network = copy.deepcopy(network).train()
         self.target = copy.deepcopy(network).eval().requires_grad_(False)
         self.lagged = copy.deepcopy(self.target)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(team.seed(seed))
         self.device = network.device
         self._precision = mixed_precision(self.device)
         networks = self.network, self.target, self.lagged
@@ -181,6 +184,7 @@ class QLearner:
         loss = loss + self.config.see_gripper * unseen(features.shift, batch.mount, batch.error)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.average(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
         self.optimiser.step()
         self.updates += 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robot_finetune.config import setting
+from robot_finetune.config import ConfigError, setting
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
 from robot_finetune.learning.batches import Batches
@@ -23,6 +23,7 @@ from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
 from robot_finetune.learning.mounting import ByHand, Mounting
 from robot_finetune.learning.networks.interface import QNetwork
 from robot_finetune.learning.scene_transfer import SceneTransfer
+from robot_finetune.learning.team import ALONE, Team
 from robot_finetune.robot.profile import RobotProfile
 
 FINE_TUNE_BELLMAN = BellmanConfig(polyak=0.99, n_step=3)
@@ -88,13 +89,19 @@ class FineTuner:
         seed: int = 0,
         earlier: ReplayBuffer | None = None,
         others: Sequence[ReplayBuffer] = (),
+        team: Team = ALONE,
     ) -> None:
         """earlier: grasps of earlier sessions, rehearsed as they are. others: new buffers of other robots of this
-        profile; of each batch all robots that have grasps get an equal share."""
+        profile; of each batch all robots that have grasps get an equal share. team: processes with the same
+        replays that learn as one; raises ConfigError where they cannot share a batch."""
+        if config.batch_size % team.size:
+            raise ConfigError(
+                f"batch_size = {config.batch_size}: {team.size} processes share it; set a multiple of that"
+            )
         checkpoint.network.geometry.set_profile(profile)
         self.config, self.base, self.new = config, base, new
         self.start = copy.deepcopy(checkpoint.network)
-        self.learner = QLearner(checkpoint.network, config.bellman, profile.workspace.max_step_yaw, seed)
+        self.learner = QLearner(checkpoint.network, config.bellman, profile.workspace.max_step_yaw, seed, team)
         replays = (base, new, *others)
         self._batches = Batches(self._draw, lambda: tuple(each.revision for each in replays), self.learner.device, seed)
         self._robots = [_Robot.of(base, each, checkpoint.network, profile, config.transfer) for each in (new, *others)]
@@ -132,7 +139,7 @@ class FineTuner:
             counts += [(robot.rehearsed, old), (robot.mounted, its_new - shown), (robot.by_hand, shown)]
         if self._earlier:
             counts.append((self._earlier, past))
-        return mixed_batch(counts, config.bellman, rng)
+        return self.learner.team.part(mixed_batch(counts, config.bellman, rng))
 
     def network(self) -> QNetwork:
         """The network to deploy: the averaged weights, as in QT-Opt, drawn back to those of the start by
