@@ -72,8 +72,9 @@ def test_the_paper_is_mapped_to_files():
 
 def written_commands(text):
     """The words of each `robot-finetune ...` in the fenced blocks and the code of a page."""
-    blocks = "\n".join(re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.M | re.S))
-    for line in [*blocks.splitlines(), *re.findall(r"`([^`]+)`", text.replace(blocks, ""))]:
+    fenced = re.compile(r"^ *```\w*\n(.*?)^ *```", re.M | re.S)
+    blocks = "\n".join(fenced.findall(text)).replace("\\\n", " ")
+    for line in [*blocks.splitlines(), *re.findall(r"`([^`]+)`", fenced.sub("", text))]:
         if found := re.search(r"\brobot-finetune ([a-z][^#)\"]*)", line):
             yield shlex.split(found[1].replace("'", ""))
 
