@@ -14,18 +14,20 @@ from robot_finetune.types import NO_TRIAL, SIDES
 PROMOTION_FILE = "promotion.jsonl"
 GATED, IMMEDIATE = "gated", "immediate"
 """How a new version comes to act: on trial first, or from the next episode on."""
-STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED = (
+STARTED, OFFERED, BEGUN, JUDGED, HEARD, ROLLBACK, PROMOTE, FAILED = (
     "started",
     "offered",
     "begun",
     "judged",
+    "heard",
     "rollback",
     "promote",
     "failed",
 )
+FLEET_HELP = "namespaces of other robots whose trials of versions count in this one's, with ',' between: /b,/c"
 ADAPTING, WORKING, LOOKS = "adapting", "working", "looks"
 """Decisions of mode "auto"."""
-FACTS = (STARTED, OFFERED, BEGUN, JUDGED, ROLLBACK, PROMOTE, FAILED)
+FACTS = (STARTED, OFFERED, BEGUN, JUDGED, HEARD, ROLLBACK, PROMOTE, FAILED)
 
 PHRASES = {
     "trial": "is on trial",
@@ -54,8 +56,8 @@ class Fact:
     """Something that happened.
 
     started: a policy began to work. offered: a sound version was announced. begun: an episode, exploring or not.
-    judged: a grasp of `side`, exploring or not, succeeded or not. rollback, promote: an operator's wish. failed: a
-    version cannot act.
+    judged: a grasp of `side`, exploring or not, succeeded or not. heard: another robot's trial against this version
+    stands so. rollback, promote: an operator's wish. failed: a version cannot act.
     """
 
     fact: str = setting("", "what happened", choices=FACTS)
@@ -71,6 +73,9 @@ class Fact:
         list, "of the scene where a grasp at work in mode auto began: learning.promotion.look", low=0.0, high=255.0
     )
     scores: dict[str, float] = setting(dict, "of an offered version, by its trainer")
+    robot: str = setting("", "another one, that was heard")
+    trial: int = setting(0, "its first candidate", low=0)
+    evidence: dict[str, float] = setting(dict, "of that trial, see `Evidence` of learning.promotion")
 
     @property
     def id(self) -> VersionId:

@@ -33,6 +33,7 @@ PARAMETERS = {
         "seed",
         "out",
         "versions",
+        "fleet",
         "start_grasping",
         "accept_updates",
         "promotion.mode",

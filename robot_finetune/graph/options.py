@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robot_finetune.config import SEED_LIMIT, ConfigError, from_mapping, known_names, setting
-from robot_finetune.data.promotion_log import GATED, IMMEDIATE
+from robot_finetune.data.promotion_log import FLEET_HELP, GATED, IMMEDIATE
 from robot_finetune.data.remote import SOURCES_HELP
 from robot_finetune.data.version_store import WAYS
 from robot_finetune.files import parse_yaml
@@ -38,6 +38,7 @@ class BringupOptions:
     versions: str = setting("", WAYS)
     upload: str = setting("", "URL of a folder elsewhere, for this robot alone, into which its episodes are copied")
     sources: str = setting("", SOURCES_HELP)
+    fleet: str = setting("", FLEET_HELP)
     mode: str = setting(
         EXPLORE,
         "explore to learn, evaluate to measure, auto to work and learn when success falls, scripted to grasp without a "

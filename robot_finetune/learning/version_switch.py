@@ -8,7 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from robot_finetune.data.promotion_log import BEGUN, JUDGED, OFFERED, PROMOTE, ROLLBACK, Decision, Fact, VersionId
+from robot_finetune.data.promotion_log import (
+    BEGUN,
+    HEARD,
+    JUDGED,
+    OFFERED,
+    PROMOTE,
+    ROLLBACK,
+    Decision,
+    Fact,
+    VersionId,
+)
 from robot_finetune.files import one_line
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from robot_finetune.learning.promotion.autonomy import Autonomy, decide
@@ -178,6 +188,12 @@ class SwitchingPolicy:
         fact = Fact(JUDGED, *self.turn.id, explore=self._explores, auto=self._auto, side=self.turn.side)
         look = self._look if self._auto and not self._explores else []
         self.apply(replace(fact, success=success, episode_id=episode_id, look=look))
+
+    def heard(self, robot: str, incumbent: VersionId, trial: int, evidence: Mapping[str, float]) -> None:
+        """Tell the gate how another robot's trial stands, if it is of the same question as its own."""
+        with self._lock:
+            if self.gate.trial and incumbent == self.gate.incumbent:
+                self.apply(Fact(HEARD, *incumbent, robot=robot, trial=trial, evidence=dict(evidence)))
 
     def act(self, observation: Observation) -> ActionDecision | None:
         """Decide; decision_ms is the wall time from image to action."""

@@ -44,7 +44,7 @@ from robot_finetune.ros.node.qos import NEWEST
 from robot_finetune.ros.node.signals import end_with_parent
 from robot_finetune.ros.node.spin import START_ERRORS, fail
 from robot_finetune.ros.policy_parameters import PolicyParameters
-from robot_finetune.ros.promotion_topic import PromotionPublisher
+from robot_finetune.ros.promotion_topic import PromotionPublisher, hear_fleet
 from robot_finetune.ros.ros_robot import ros_robot, wait_until_ready
 from robot_finetune.ros.scene_reset import SceneReset
 from robot_finetune.ros.version_intake import VersionIntake
@@ -99,7 +99,8 @@ class PolicyNode(ManagedNode):
         watch_emergency_stop(self, profile.emergency_stop, self._control.emergency_stop, lambda: stop.tripped)
         self._reset_scene = SceneReset(self, profile.scene, self._control.check)
         self._publisher = EpisodePublisher(self, profile.base_frame, self._policy, self._robot.clock)
-        self._promotion = PromotionPublisher(self, self._policy, self._robot.clock)
+        self._promotion = PromotionPublisher(self, self._policy, self._robot.clock, self._variation)
+        hear_fleet(self, self._policy, parameters.fleet, self._variation)
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check, self._hold_until)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
         self._joystick = joystick = Joystick(parameters.joystick)
@@ -283,6 +284,9 @@ class PolicyNode(ManagedNode):
     def _start_goal(self) -> None:
         self._episodes = 0
         self._start()
+
+    def _variation(self) -> str:
+        return str(self.get_parameter("variation").value)
 
     def _complain(self, line: str) -> None:
         self.get_logger().warning(line)

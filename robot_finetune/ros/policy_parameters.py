@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_finetune.config import setting
+from robot_finetune.data.promotion_log import FLEET_HELP
 from robot_finetune.data.version_store import WAYS
 from robot_finetune.learning.device import AUTO, NAMES
 from robot_finetune.learning.promotion.autonomy import AutonomyConfig
@@ -39,6 +40,7 @@ class PolicyParameters:
     accept_updates: bool = setting(True, "take new versions from the trainer; false keeps the version that acts")
     out: str = setting("", "output folder, whose promotion.jsonl says how versions did; empty: nothing is kept")
     versions: str = setting("", WAYS)
+    fleet: str = setting("", FLEET_HELP)
     ready_timeout: float = setting(30.0, "longest wait for all devices at the start", unit="s", low=0.1, high=3600.0)
     outcome_timeout: float = setting(
         10.0, "longest wait for the grasp detector before grasping pauses", unit="s", low=0.1, high=600.0

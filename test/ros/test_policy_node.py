@@ -6,7 +6,8 @@ import re
 from std_srvs.srv import Trigger
 
 from robot_finetune.data.episode_log import read_episode
-from robot_finetune.data.promotion_log import JUDGED, Fact, read_promotion
+from robot_finetune.data.promotion_log import HEARD, JUDGED, Fact, read_promotion
+from robot_finetune.exit_codes import MISCONFIGURED
 from robot_finetune.msg import PolicyStep, Promotion
 from robot_finetune.ros.node.qos import LATCHED
 from robot_finetune.types import NO_TRIAL
@@ -177,3 +178,37 @@ def test_a_trial_goes_on_where_a_killed_policy_left_it(cell, ros):
     ros.wait_until(
         lambda: (cell.summaries[-1].mode, cell.summaries[-1].policy_version) == (PolicyStep.EVALUATE, 1), "v1"
     )
+
+
+def test_trials_of_other_robots_count_in_its_own(cell, ros):
+    cell.logger()
+    promotion = ros.collect(Promotion, "promotion", LATCHED)
+    other = ros.publisher(Promotion, "/b/promotion", LATCHED, listened=False)
+    cell.policy(**{"promotion.mode": "gated", "promotion.margin": 0.1, "out": str(cell.out), "fleet": "/b"})
+    ros.wait_until(lambda: cell.summaries, "the first episode")
+    cell.announce(1)
+    ros.wait_until(lambda: promotion[-1].trial == 1, "a trial")
+    here = promotion[-1]
+
+    def say(**told):
+        evidence = {"incumbent_grasps": 60, "candidate_grasps": 60, "candidate_successes": 50, "better": 1e6}
+        question = {"incumbent_sha256": here.incumbent_sha256, "variation": here.variation, "trial": 1}
+        other.publish(Promotion(state=Promotion.TRIAL, **{**evidence, **question, **told}))
+        ros.spin_for(0.3)
+
+    say(variation="harsh_lighting")  # another question
+    say(incumbent_sha256="ab" * 32)
+    say(candidate_successes=61)  # nonsense
+    assert all(message.robots == 1 for message in promotion)
+    say()
+    ros.wait_until(lambda: promotion[-1].incumbent == 1, "the promotion by both")
+    both = next(message for message in promotion if message.robots == 2)
+    assert both.better < 20 < both.pooled_better and "of 2 robots" in promotion[-1].reason
+    heard = [fact for fact in read_promotion(cell.out)[0] if isinstance(fact, Fact) and fact.fact == HEARD]
+    assert {fact.robot for fact in heard} == {"/b"} and len(heard) == 1
+
+
+def test_what_is_no_namespace_is_no_robot(cell):
+    policy = cell.policy(fleet="/b, the other one")
+    assert policy.wait() == MISCONFIGURED
+    assert "fleet = '/b, the other one': 'the other one' is no namespace" in policy.output

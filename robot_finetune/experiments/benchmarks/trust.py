@@ -17,7 +17,7 @@ import click
 import numpy as np
 
 from robot_finetune.config import load_json, policy_folder
-from robot_finetune.data.promotion_log import BEGUN, GATED, IMMEDIATE, JUDGED, OFFERED, Fact, VersionId
+from robot_finetune.data.promotion_log import BEGUN, GATED, HEARD, IMMEDIATE, JUDGED, OFFERED, Fact, VersionId
 from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
 from robot_finetune.experiments.benchmarks._jobs import (
@@ -42,6 +42,10 @@ from robot_finetune.stats import Proportion
 
 RATE, DIFFERENCES = 0.6, (-0.2, -0.1, 0.0, 0.1, 0.2)
 """Success of the incumbent in the trials of known rates, and how much better the candidate is."""
+FLEETS = (1, 2, 4)
+"""Robots whose trials are pooled."""
+BLOCK = 2
+"""Grasps after which such a trial knows something new."""
 LONGEST = 400
 """Grasps of such a trial, at most."""
 SPOILED = {
@@ -90,40 +94,50 @@ class Plan:
         return self.work / f"{job.name}.json"
 
 
-def trials(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """What becomes of `count` trials of each known difference of success rates."""
+def trials(count: int, robots: int = 1, seed: int = 0) -> list[dict[str, Any]]:
+    """What becomes of `count` trials of each known difference of success rates, which so many robots pool."""
     rows = []
     for difference in DIFFERENCES:
         rng, ends, lengths = np.random.default_rng(seed), Counter[str](), []
-        for _ in range(count):
-            end, grasps = _trial(difference, rng)
-            ends[end] += 1
-            if end in ("promoted", "rejected"):
-                lengths.append(grasps)
+        for _ in range(count // robots):
+            for end, grasps in _trials(difference, rng, robots):
+                ends[end] += 1
+                if end in ("promoted", "rejected"):
+                    lengths.append(grasps)
         rows.append(
             {
+                "robots": robots,
                 "difference": difference,
-                "trials": count,
+                "trials": ends.total(),
                 "promoted": ends["promoted"],
                 "rejected": ends["rejected"],
-                "undecided": count - ends["promoted"] - ends["rejected"],
+                "undecided": ends.total() - ends["promoted"] - ends["rejected"],
                 "median_grasps": float(np.median(lengths)) if lengths else None,
             }
         )
     return rows
 
 
-def _trial(difference: float, rng: np.random.Generator) -> tuple[str, int]:
-    """How one ended, and after how many grasps: what the test proved, or "undecided"."""
-    gate = Gate(VersionId(0), PromotionConfig(longest=10 * LONGEST))
-    gate.apply(Fact(OFFERED, 1))
-    gate.apply(Fact(BEGUN, explore=True))
+def _trials(difference: float, rng: np.random.Generator, robots: int) -> list[tuple[str, int]]:
+    """How the trial of each of so many robots ended, and after how many grasps of its own: what the test proved, or
+    "undecided"."""
+    gates = {f"/robot_{number}": Gate(VersionId(0), PromotionConfig(longest=10 * LONGEST)) for number in range(robots)}
+    for gate in gates.values():
+        gate.apply(Fact(OFFERED, 1))
+        gate.apply(Fact(BEGUN, explore=True))
+    ended: dict[str, tuple[str, int]] = {}
     for grasp in range(1, LONGEST + 1):
-        turn = gate.turn(True)
-        success = bool(rng.random() < RATE + difference * turn.id.version)
-        for decision in gate.apply(Fact(JUDGED, *turn.id, side=turn.side, success=success)):
-            return decision.decision, grasp
-    return "undecided", LONGEST
+        for name in gates.keys() - ended.keys():
+            gate = gates[name]
+            turn = gate.turn(True)
+            success = bool(rng.random() < RATE + difference * turn.id.version)
+            if decisions := gate.apply(Fact(JUDGED, *turn.id, side=turn.side, success=success)):
+                ended[name] = decisions[0].decision, grasp
+            elif robots > 1 and grasp % BLOCK == 0:
+                told = Fact(HEARD, 0, robot=name, trial=gate.trial, evidence=asdict(gate.evidence))
+                for other in gates.keys() - {name}:
+                    gates[other].apply(told)
+    return [ended.get(name, ("undecided", LONGEST)) for name in gates]
 
 
 def run(plan: Plan, workers: Workers) -> list[dict[str, Any]]:
@@ -201,9 +215,10 @@ def _success(*cells: dict[str, Any]) -> Proportion:
 
 def markdown(result: dict[str, Any]) -> str:
     """All tables."""
-    names = ("difference", "trials", "promoted", "rejected", "undecided", "median_grasps")
+    names = ("robots", "difference", "trials", "promoted", "rejected", "undecided", "median_grasps")
     title = (
         f"Trials of known success rates: the incumbent has {100 * RATE:.0f} %; what the test proved in {LONGEST} grasps"
+        " of each robot that pools its trial with the others'"
     )
     text = table(title, list(names), [[str(row[name]) for name in names] for row in result["trials"]])
     found, plan = result["sessions"], result["plan"]
@@ -249,7 +264,7 @@ def command(
     result = {
         "made_by": made_by(plan.policy),
         "plan": {"seeds": seeds, "spoiled": spoiled, "grasps": grasps, "episodes": episodes},
-        "trials": trials(count),
+        "trials": [row for robots in FLEETS for row in trials(count, robots)],
         "sessions": summarise(sessions),
     }
     publish(result, markdown(result), out, as_json)

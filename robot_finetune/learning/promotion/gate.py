@@ -13,6 +13,8 @@ every grasp (`sequential`):
 * Where a trial has to end undecided, as before a measurement or after `longest` grasps, the candidate is promoted
   unless it is behind by more than `lean` standard errors: most versions are better than the one they were trained from,
   and too late costs as much as too early. Not so once a candidate of this incumbent has been rejected.
+* Robots of one lineage decide together: another one's trial against the same incumbent is independent evidence on the
+  same question, and the product of the e-values is the evidence of both. Each candidate is still tried here.
 * A promoted version is watched: if its success falls significantly below what the version before it had in the trial,
   that one comes back.
 """
@@ -27,6 +29,7 @@ from robot_finetune.data.promotion_log import (
     BEGUN,
     FAILED,
     GATED,
+    HEARD,
     IMMEDIATE,
     JUDGED,
     OFFERED,
@@ -114,8 +117,27 @@ class Gate:
 
     @property
     def evidence(self) -> Evidence:
-        """Of the running trial."""
+        """Of the running trial, by this robot's grasps."""
         return self._trial.evidence if self._trial else Evidence()
+
+    @property
+    def pooled(self) -> Evidence:
+        """Of the running trial, with those of other robots."""
+        return self._trial.pooled if self._trial else Evidence()
+
+    @property
+    def robots(self) -> int:
+        """Whose trials decide together, this one included."""
+        return self._trial.robots if self._trial else 1
+
+    @property
+    def _together(self) -> str:
+        return f" of {self.robots} robots" if self.robots > 1 else ""
+
+    @property
+    def trial(self) -> int:
+        """The first candidate of the running trial, or 0."""
+        return self._trial.first if self._trial else 0
 
     @property
     def kept(self) -> set[VersionId]:
@@ -135,6 +157,7 @@ class Gate:
             OFFERED: self._offered,
             BEGUN: self._begun,
             JUDGED: self._judged,
+            HEARD: self._heard,
             ROLLBACK: self._rollback,
             PROMOTE: self._promote_by_hand,
             FAILED: self._failed,
@@ -171,7 +194,7 @@ class Gate:
 
     def _try(self, version: VersionId) -> list[Decision]:
         seed = version.version * 1_000_003 + self.incumbent.version
-        self._trial = Trial(self.config.share, self.config.margin, seed)
+        self._trial = Trial(self.config.share, self.config.margin, seed, version.version)
         self.candidate, self.waiting = version, None
         return [self._decided("trial", version, f"acts in turns with version {self.incumbent.version}")]
 
@@ -193,18 +216,24 @@ class Gate:
             return decisions
         return self._conclude(self._trial) if self._trial.record(fact.side, fact.success) else []
 
+    def _heard(self, fact: Fact) -> list[Decision]:
+        """What another robot's trial says counts from the end of this one's next block on."""
+        if self._trial is not None and fact.id == self.incumbent:
+            self._trial.hear(fact.robot, fact.trial, Evidence(**fact.evidence))
+        return []
+
     def _conclude(self, trial: Trial) -> list[Decision]:
         """After a block."""
         assert self.candidate is not None
-        evidence = trial.evidence
+        better, worse = trial.e_values
         tried = trial.own_blocks >= LEAST_BLOCKS and trial.own_lead >= -self.config.margin * trial.own_blocks
-        if tried and evidence.better >= 1 / self.config.false_promotion:
-            return self._promote(self.candidate, f"better: e-value {evidence.better:.0f}")
-        if evidence.worse >= 1 / self.config.false_rollback:
+        if tried and better >= 1 / self.config.false_promotion:
+            return self._promote(self.candidate, f"better: e-value {better:.0f}{self._together}")
+        if worse >= 1 / self.config.false_rollback:
             self.refused.add(self.candidate)
             self._burnt = True
-            return self._end_trial("rejected", f"worse: e-value {evidence.worse:.0f}")
-        if evidence.incumbent_grasps + evidence.candidate_grasps >= self.config.longest:
+            return self._end_trial("rejected", f"worse: e-value {worse:.0f}{self._together}")
+        if sum(count.grasps for count in trial.counts.values()) >= self.config.longest:
             return self._settle(f"undecided after {self.config.longest} grasps", end=True)
         return []
 
@@ -215,7 +244,7 @@ class Gate:
         chosen, own = self.candidate, trial.own
         if trial.own_blocks < LEAST_BLOCKS and self._predecessor:
             chosen, own = self._predecessor, self._predecessor_made
-        old, new = trial.counts[INCUMBENT], trial.counts[CANDIDATE]
+        old, new = trial.pooled.incumbent, trial.pooled.candidate
         ahead = min(standard_errors_ahead(new, old), standard_errors_ahead(own, old))
         enough = old.grasps + new.grasps >= self.config.fewest
         if enough and not self._burnt and ahead >= -self.config.lean:
@@ -307,5 +336,5 @@ class Gate:
 
     def _decided(self, what: str, version: VersionId, why: str, incumbent: int | None = None) -> Decision:
         acting = self.incumbent.version if incumbent is None else incumbent
-        evidence = dataclasses.asdict(self.evidence) if self._trial else {}
+        evidence = dataclasses.asdict(self.pooled) if self._trial else {}
         return Decision(what, version.version, acting, why, evidence, self.grasps)

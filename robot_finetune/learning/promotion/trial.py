@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -53,6 +55,26 @@ class Evidence:
     worse: float = 1.0
     probability: float = 0.5
 
+    @staticmethod
+    def pooled(parts: Iterable[Evidence]) -> Evidence:
+        """Of independent trials of the same question: the product of their e-values is one, too."""
+        parts = list(parts)
+        names = ("incumbent_grasps", "incumbent_successes", "candidate_grasps", "candidate_successes")
+        made, succeeded, new_made, new_succeeded = (int(sum(getattr(part, name) for part in parts)) for name in names)
+        better, worse = (math.prod(getattr(part, name) for part in parts) for name in ("better", "worse"))
+        probable = probability_better(new_succeeded, new_made, succeeded, made)
+        return Evidence(made, succeeded, new_made, new_succeeded, better, worse, probable)
+
+    @property
+    def incumbent(self) -> Count:
+        """Its grasps."""
+        return Count(self.incumbent_grasps, self.incumbent_successes)
+
+    @property
+    def candidate(self) -> Count:
+        """Those of the candidates."""
+        return Count(self.candidate_grasps, self.candidate_successes)
+
 
 class Trial:
     """Compares two sides in blocks of a few grasps each, in an order drawn anew for each block.
@@ -62,14 +84,15 @@ class Trial:
     with the same error rates. A grasp that is discarded is made again by the same side.
     """
 
-    def __init__(self, share: float = 0.5, margin: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, share: float = 0.5, margin: float = 0.0, seed: int = 0, first: int = 0) -> None:
         """share: of a block's grasps that the candidate makes. margin: how much lower its success may be and still
-        count as no worse. seed: of the order."""
+        count as no worse. seed: of the order. first: the first candidate's version, by which the trial is known."""
         part = Fraction(share).limit_denominator(LONGEST_BLOCK)
         self._sizes = {CANDIDATE: part.numerator, INCUMBENT: part.denominator - part.numerator}
         if not all(self._sizes.values()):
             raise ValueError(f"a share of {share}: both sides have to grasp")
-        self._seed = seed
+        self._seed, self.first = seed, first
+        self._partners: dict[str, tuple[int, Evidence]] = {}
         self.counts = {INCUMBENT: Count(), CANDIDATE: Count()}
         self.own = Count()
         """Grasps of the present candidate alone."""
@@ -116,9 +139,32 @@ class Trial:
             raise ValueError("the candidate of a block that has begun stays")
         self.own, self.own_blocks, self.own_lead = Count(), 0, 0.0
 
+    def hear(self, robot: str, trial: int, evidence: Evidence) -> None:
+        """How another robot's trial of the same question stands. The first of its trials that is heard of is this
+        one's partner to the end: evidence that begins anew would count as evidence."""
+        if self._partners.get(robot, (trial, evidence))[0] == trial:
+            self._partners[robot] = trial, evidence
+
+    @property
+    def robots(self) -> int:
+        """Whose trials decide together, this one included."""
+        return 1 + len(self._partners)
+
+    @property
+    def e_values(self) -> tuple[float, float]:
+        """Against "no better" and "no worse", of this robot and its partners together."""
+        others = [evidence for _, evidence in self._partners.values()]
+        better = self._better.evidence * math.prod(evidence.better for evidence in others)
+        return better, self._worse.evidence * math.prod(evidence.worse for evidence in others)
+
+    @property
+    def pooled(self) -> Evidence:
+        """What this robot and its partners know by now."""
+        return Evidence.pooled([self.evidence, *(evidence for _, evidence in self._partners.values())])
+
     @property
     def evidence(self) -> Evidence:
-        """What is known by now."""
+        """What this robot's own grasps tell by now."""
         old, new = self.counts[INCUMBENT], self.counts[CANDIDATE]
         return Evidence(
             old.grasps,
