@@ -95,6 +95,7 @@ class VersionIntake:
             message = f"{what} is not used, version {self._policy.version} goes on: {error}"
             self._log.error(message)
             self._hint(message)
+            self.late = ""  # it has arrived
         except OSError as error:
             self._say_late(f"{what} has not arrived, version {self._policy.version} goes on: {one_line(error)}")
             return

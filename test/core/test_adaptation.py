@@ -82,3 +82,21 @@ def test_an_episode_depends_on_its_seed_alone():
 def test_gradient_steps_grow_with_the_grasps_between_two_bounds():
     config = AdaptConfig(updates_per_grasp=3.0, min_updates=100, max_updates=500)
     assert [config.updates(grasps) for grasps in (1, 50, 100, 1000)] == [100, 150, 300, 500]
+
+
+def test_a_long_run_is_measured_on_its_way_and_goes_on_where_it_was(policy, tmp_path, capsys):
+    words = ["benchmark", "long_run", "--policy", "base", "--variations", "offset_gripper_3cm", "--every", "2"]
+    words += ["--episodes", "2", "--processes", "1", "--work", "work", "--grasps", "2"]
+    words += ["--out", "out/long_run"]
+    assert main([*words, "--steps", "2"]) == 0
+    curve = tmp_path / "work" / "paper-offset_gripper_3cm-0" / "curve.json"
+    first = json.loads(curve.read_text())
+    assert list(first) == ["0", "2"]
+    assert main([*words, "--steps", "4"]) == 0
+    then = json.loads(curve.read_text())
+    assert list(then) == ["0", "2", "4"] and {step: then[step] for step in first} == first
+    result = json.loads((tmp_path / "out" / "long_run.json").read_text())
+    assert set(result["curves"]) == {"paper", "ours"}
+    assert set(result["curves"]["ours"]["4"]) == {"offset_gripper_3cm", "base"}
+    assert "| 4 |" in (tmp_path / "out" / "long_run.md").read_text()
+    capsys.readouterr()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -81,6 +83,15 @@ def claim(work: Path, made_with: Mapping[str, Any]) -> None:
     if path.is_file() and path.read_text() != text:
         raise ConfigError(f"{work}: holds results of another policy or other settings; remove it or give --work")
     write_text(path, text)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """For what several jobs need: the first one makes it, with this lock file, and the others wait and find it made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

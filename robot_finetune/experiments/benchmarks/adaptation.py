@@ -25,7 +25,7 @@ from robot_finetune.data.replay_file import copy_oldest
 from robot_finetune.experiments.adaptation import AdaptConfig, explore, fine_tune, from_scratch, save_tuned
 from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import write_report
-from robot_finetune.experiments.benchmarks._jobs import claim, resumable, work_off, write_text
+from robot_finetune.experiments.benchmarks._jobs import claim, one_at_a_time, resumable, work_off, write_text
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.lineage import ORDER, lineage
 from robot_finetune.experiments.pool import open_workers
@@ -125,7 +125,7 @@ def _adapt(plan: Plan, job: Job) -> None:
     profile = load_robot()
     for grasps in missing:
         start = time.monotonic()
-        tuner = fine_tune(Path(plan.policy), _explored(plan, job, grasps), profile, plan.config, job.seed)
+        tuner = fine_tune(Path(plan.policy), explored(plan, job, grasps), profile, plan.config, job.seed)
         _keep(plan, job, grasps, _measured(plan, job, grasps, tuner, start) | {"updates": tuner.updates})
 
 
@@ -137,7 +137,7 @@ def _fresh(plan: Plan, job: Job) -> None:
     shape = load_checkpoint(plan.policy).network.config
     if job.kind == "imagenet":
         shape = replace(shape, stem="imagenet")
-    new = _explored(plan, job, grasps)
+    new = explored(plan, job, grasps)
     tuner = from_scratch(shape, new, load_robot(), plan.config, job.seed, plan.config.updates(grasps))
     _keep(plan, job, grasps, _measured(plan, job, grasps, tuner, start))
 
@@ -150,17 +150,18 @@ def _lineage(plan: Plan, job: Job) -> None:
         _keep(plan, job, grasps, result)
 
 
-def _explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
+def explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
     """The first `grasps` exploring grasps of the base policy under the job's variation and seed."""
     shape = load_checkpoint(plan.policy).network.config
     rows = max(plan.grasps) * shape.max_steps
     folder = (plan.explored or plan.work / "explored") / f"{job.name}-{job.seed}"
-    everything = ReplayBuffer(folder, rows, shape.image_size)
-    if everything.episodes < grasps:
-        more = grasps - everything.episodes
-        explore(plan.policy, job.variation, more, plan.seed + job.seed, everything)
     first = ReplayBuffer(None, rows, shape.image_size)
-    copy_oldest(everything, first, grasps)
+    with one_at_a_time(folder.with_name(f"{folder.name}.lock")):
+        everything = ReplayBuffer(folder, rows, shape.image_size)
+        if everything.episodes < grasps:
+            more = grasps - everything.episodes
+            explore(plan.policy, job.variation, more, plan.seed + job.seed, everything)
+        copy_oldest(everything, first, grasps)
     return first
 
 

@@ -219,7 +219,7 @@ class Gate:
     def _heard(self, fact: Fact) -> list[Decision]:
         """What another robot's trial says counts from the end of this one's next block on."""
         if self._trial is not None and fact.id == self.incumbent:
-            self._trial.hear(fact.robot, fact.trial, Evidence(**fact.evidence))
+            self._trial.hear(fact.robot, fact.trial, Evidence.of(fact.evidence))
         return []
 
     def _conclude(self, trial: Trial) -> list[Decision]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,6 +12,7 @@ import numpy as np
 from robot_finetune.learning.promotion.sequential import EProcess, probability_better
 from robot_finetune.types import CANDIDATE, INCUMBENT
 
+COUNTS = ("incumbent_grasps", "incumbent_successes", "candidate_grasps", "candidate_successes")
 LONGEST_BLOCK = 8
 """Grasps."""
 
@@ -59,11 +60,16 @@ class Evidence:
     def pooled(parts: Iterable[Evidence]) -> Evidence:
         """Of independent trials of the same question: the product of their e-values is one, too."""
         parts = list(parts)
-        names = ("incumbent_grasps", "incumbent_successes", "candidate_grasps", "candidate_successes")
-        made, succeeded, new_made, new_succeeded = (int(sum(getattr(part, name) for part in parts)) for name in names)
+        made, succeeded, new_made, new_succeeded = (sum(getattr(part, name) for part in parts) for name in COUNTS)
         better, worse = (math.prod(getattr(part, name) for part in parts) for name in ("better", "worse"))
         probable = probability_better(new_succeeded, new_made, succeeded, made)
         return Evidence(made, succeeded, new_made, new_succeeded, better, worse, probable)
+
+    @staticmethod
+    def of(told: Mapping[str, float]) -> Evidence:
+        """From the figures of `dataclasses.asdict`. Raises KeyError."""
+        counts = (int(told[name]) for name in COUNTS)
+        return Evidence(*counts, *(told[name] for name in ("better", "worse", "probability")))
 
     @property
     def incumbent(self) -> Count:
