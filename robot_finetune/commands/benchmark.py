@@ -21,6 +21,7 @@ BENCHMARKS = {
     "decision": "Time from an image to an action, beside the bare network's.",
     "training": "Time of a gradient step, beside a bare one's.",
     "replay": "Time of a batch, and memory, with up to a million transitions.",
+    "peers": "Replay, episode files and weights beside torchrl's and LeRobot's (requirements-peers.txt).",
     "transfer": "Time of a version over DDS to the policy, of the swap, and images meanwhile.",
     "sim": "Grasps a second of the simulated cell.",
     "workers": "Grasps a second by processes and by Ray, and what a grasp sends.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,11 @@ from torch import Tensor
 
 from robot_finetune.data.replay_buffer import Batch
 from robot_finetune.learning.networks.interface import State, state_tensors, to_device
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
+KEPT = 1 << 30
+"""Bytes."""
 
 
 class TensorBatch(NamedTuple):
@@ -63,6 +69,15 @@ def select(batch: Batch, prefix: str = "") -> State:
     return state_tensors(*(getattr(batch, prefix + name) for name in ("image", "pose", "opening", "step")))
 
 
+def _keep_memory() -> None:
+    """Have this process keep the memory that a batch is freed from. Otherwise each one of more than a few MB is taken
+    from the kernel anew, page by page, which takes several times as long as to draw it."""
+    with suppress(OSError, AttributeError):  # a C library without it
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT)
+
+
 class _Drawn(NamedTuple):
     """A batch that waits, the random state before it was drawn, and what it was drawn from."""
 
@@ -88,7 +103,7 @@ class Batches:
         """draw: makes a batch. revision: differs when what it draws from has changed."""
         self._draw, self._revision, self._device = draw, revision, device
         self._rng = np.random.default_rng(seed)
-        self._thread = ThreadPoolExecutor(1, "batches") if device.type != "cpu" else None
+        self._thread = ThreadPoolExecutor(1, "batches", _keep_memory) if device.type != "cpu" else None
         self._waiting: _Drawn | None = None
 
     @contextmanager

@@ -22,6 +22,7 @@ from robot_finetune.experiments.benchmarks import (
     decision,
     foreign,
     offline_score,
+    peers,
     replay,
     sim,
     workers,
@@ -54,6 +55,15 @@ def test_training(capsys):
     assert measured["update_over_bare"] == pytest.approx(measured["update_ms"] / measured["bare_ms"])
     assert 0 < measured["bootstrapped"] < measured["batch_size"] == 64
     assert (measured["network"], measured["device"]) == ("compact", "cpu")
+
+
+def test_peers_are_compared_where_they_are_installed(capsys, monkeypatch):
+    monkeypatch.setitem(peers.GRASPS, 64, 200)
+    measured = result(capsys, "peers", "--sizes", "64")
+    names = {"robot_finetune", *measured["versions"]}
+    assert names == set(measured["replay"]["64"]) and "robot_finetune" in measured["episode"]
+    ours = measured["replay"]["64"]["robot_finetune"]
+    assert ours["disk_gb"] == pytest.approx(1.24, rel=0.05)  # an image once, and little else
 
 
 def test_replay_leaves_no_files_and_skips_what_does_not_fit(capsys, monkeypatch, tmp_path):
