@@ -168,8 +168,10 @@ def _episode(grasp: Mapping[str, np.ndarray], episode_id: str) -> Episode:
 
 
 def _lerobot_writer(folder: Path, size: int) -> Callable[[], None]:
+    import datasets
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+    datasets.disable_progress_bars()
     features = {
         "observation.image": {"dtype": "image", "shape": (size, size, 3), "names": ["height", "width", "channel"]},
         "observation.state": {"dtype": "float32", "shape": (6,), "names": None},

@@ -97,14 +97,14 @@ def _apart(name: str, size: int, fill: int) -> dict[str, float]:
 def _taken(name: str, size: int, fill: int) -> dict[str, float]:
     with TemporaryDirectory(prefix="benchmark-") as folder:
         replay = REPLAYS[name](Path(folder), fill * STEPS, size)
-        replay.insert()
-        before = resident_mb()["anonymous"]
-        for _ in range(fill - 1):
-            replay.insert()
-        scale = HUNDRED_THOUSAND / ((fill - 1) * STEPS)
-        memory = (resident_mb()["anonymous"] - before) / 1e3
+        memory = []
+        for _ in range(2):  # what is allocated once, whatever the size, is in the first half
+            for _ in range(fill // 2):
+                replay.insert()
+            memory.append(resident_mb()["anonymous"] / 1e3)
+        scale = HUNDRED_THOUSAND / (fill // 2 * STEPS)
         disk = sum(file.stat().st_blocks * 512 for file in Path(folder).rglob("*") if file.is_file()) / 1e9
-        return {"memory_gb": memory * scale, "disk_gb": disk * HUNDRED_THOUSAND / (fill * STEPS)}
+        return {"memory_gb": max(0.0, memory[1] - memory[0]) * scale, "disk_gb": disk * scale / 2}
 
 
 command = timing_command(
