@@ -51,8 +51,8 @@ def command(
     from robot_finetune.experiments.online import OnlineConfig, OnlineTraining
     from robot_finetune.experiments.pool import open_workers
     from robot_finetune.experiments.pretrain import PretrainConfig, Pretraining
-    from robot_finetune.learning.device import prepare_device
-    from robot_finetune.learning.team import join, own_card, started_together
+    from robot_finetune.learning.device import own_card, prepare_device
+    from robot_finetune.learning.team import join, started_together
     from robot_finetune.progress import be_quiet
     from robot_finetune.robot.profile import load_robot
 

@@ -7,6 +7,7 @@ everywhere, and what is saved on one device goes on on another.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -71,6 +72,15 @@ def _missing(device: torch.device) -> str:
     except RuntimeError as error:
         return f"it does not work ({_first_line(error)}); see `robot-finetune doctor`, or set device: cpu"
     return ""
+
+
+def own_card(device: torch.device) -> torch.device:
+    """The graphics card of this process among those of its computer, where torchrun has started several."""
+    if device.type != "cuda" or "LOCAL_RANK" not in os.environ:
+        return device
+    card = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    torch.cuda.set_device(card)
+    return card
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -99,12 +99,3 @@ def join(device: torch.device) -> Iterator[Team]:
         yield Team(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
-
-
-def own_card(device: torch.device) -> torch.device:
-    """The graphics card of this process among those of its computer, where torchrun has started several."""
-    if device.type != "cuda" or "LOCAL_RANK" not in os.environ:
-        return device
-    card = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    torch.cuda.set_device(card)
-    return card

@@ -9,22 +9,22 @@ import importlib.metadata
 from collections.abc import Callable, Mapping
 from itertools import count, cycle
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from robot_finetune.data.episode_log import read_episode, write_episode
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.data.replay_storage import ROW, episode_key
+from robot_finetune.experiments.benchmarks._synthetic import STEPS, episode_rows
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.finetuner import FINE_TUNE_BELLMAN
 from robot_finetune.learning.networks.interface import QNetwork
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 
 PEERS = ("torchrl", "lerobot")
-STEPS = 5
-"""Of each grasp; about as many as the policies take."""
+BATCH = 64
+"""Transitions."""
 POOL = 16
 """Grasps that are made up, and added in turn."""
 
@@ -64,10 +64,7 @@ class Replay(Protocol):
         """Add a grasp."""
 
     def sample(self) -> object:
-        """A batch of 64 transitions."""
-
-
-BATCH = 64
+        """A batch of BATCH transitions."""
 
 
 class OurReplay:
@@ -78,11 +75,9 @@ class OurReplay:
         self._pool, self._number = cycle(grasps(size)), count()
 
     def insert(self) -> None:
-        grasp, rows = next(self._pool), np.zeros(STEPS, ROW)
-        rows["pose"], rows["opening"], rows["step"] = grasp["state"][:, :4], grasp["state"][:, 4], np.arange(STEPS)
-        rows["action"], rows["success"], rows["mount"] = grasp["action"], 1, np.nan
-        rows["remaining"] = np.arange(STEPS)[::-1]
-        rows["key"] = np.frombuffer(episode_key(f"{next(self._number)}"), np.uint8)
+        grasp = next(self._pool)
+        pose, opening = grasp["state"][:, :4], grasp["state"][:, 4]
+        rows = episode_rows(f"{next(self._number)}", pose, opening, grasp["action"], True)
         self._buffer.add_rows(rows, grasp["image"])
 
     def sample(self) -> object:
@@ -140,7 +135,11 @@ def _lerobot_state(rows: Mapping[str, torch.Tensor], prefix: str, step: int) -> 
     return {"observation.image": image, "observation.state": rows[f"{prefix}state"][step : step + 1]}
 
 
-REPLAYS: dict[str, type[Any]] = {"robot_finetune": OurReplay, "torchrl": TorchrlReplay, "lerobot": LerobotReplay}
+REPLAYS: dict[str, Callable[[Path, int, int], Replay]] = {
+    "robot_finetune": OurReplay,
+    "torchrl": TorchrlReplay,
+    "lerobot": LerobotReplay,
+}
 
 
 def episode_writers(folder: Path, size: int) -> dict[str, Callable[[], None]]:

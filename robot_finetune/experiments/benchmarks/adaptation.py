@@ -125,7 +125,7 @@ def _adapt(plan: Plan, job: Job) -> None:
     profile = load_robot()
     for grasps in missing:
         start = time.monotonic()
-        tuner = fine_tune(Path(plan.policy), explored(plan, job, grasps), profile, plan.config, job.seed)
+        tuner = fine_tune(Path(plan.policy), _explored(plan, job, grasps), profile, plan.config, job.seed)
         _keep(plan, job, grasps, _measured(plan, job, grasps, tuner, start) | {"updates": tuner.updates})
 
 
@@ -137,7 +137,7 @@ def _fresh(plan: Plan, job: Job) -> None:
     shape = load_checkpoint(plan.policy).network.config
     if job.kind == "imagenet":
         shape = replace(shape, stem="imagenet")
-    new = explored(plan, job, grasps)
+    new = _explored(plan, job, grasps)
     tuner = from_scratch(shape, new, load_robot(), plan.config, job.seed, plan.config.updates(grasps))
     _keep(plan, job, grasps, _measured(plan, job, grasps, tuner, start))
 
@@ -150,17 +150,21 @@ def _lineage(plan: Plan, job: Job) -> None:
         _keep(plan, job, grasps, result)
 
 
-def explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
+def _explored(plan: Plan, job: Job, grasps: int) -> ReplayBuffer:
     """The first `grasps` exploring grasps of the base policy under the job's variation and seed."""
-    shape = load_checkpoint(plan.policy).network.config
-    rows = max(plan.grasps) * shape.max_steps
     folder = (plan.explored or plan.work / "explored") / f"{job.name}-{job.seed}"
+    return explored(plan.policy, folder, job.variation, plan.seed + job.seed, grasps, max(plan.grasps))
+
+
+def explored(policy: str, folder: Path, variation: str, seed: int, grasps: int, most: int) -> ReplayBuffer:
+    """The first `grasps` exploring grasps of a policy, which are kept in a folder that has room for `most`."""
+    shape = load_checkpoint(policy).network.config
+    rows = most * shape.max_steps
     first = ReplayBuffer(None, rows, shape.image_size)
     with one_at_a_time(folder.with_name(f"{folder.name}.lock")):
         everything = ReplayBuffer(folder, rows, shape.image_size)
         if everything.episodes < grasps:
-            more = grasps - everything.episodes
-            explore(plan.policy, job.variation, more, plan.seed + job.seed, everything)
+            explore(policy, variation, grasps - everything.episodes, seed, everything)
         copy_oldest(everything, first, grasps)
     return first
 

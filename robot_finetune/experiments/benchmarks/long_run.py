@@ -17,10 +17,16 @@ from robot_finetune.config import load_json, policy_folder, to_mapping
 from robot_finetune.experiments.adaptation import base_replay, save_tuned
 from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
-from robot_finetune.experiments.benchmarks._jobs import claim, publish, quick_paths, resumable, work_off, write_text
+from robot_finetune.experiments.benchmarks._jobs import (
+    KindJob,
+    claim,
+    publish,
+    quick_paths,
+    resumable,
+    work_off,
+    write_text,
+)
 from robot_finetune.experiments.benchmarks.ablation import EVALUATION_SEED, GRASPS, RECIPES, SEED
-from robot_finetune.experiments.benchmarks.adaptation import Job as Exploration
-from robot_finetune.experiments.benchmarks.adaptation import Plan as Adaptation
 from robot_finetune.experiments.benchmarks.adaptation import explored, made_by
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.pool import open_workers
@@ -33,13 +39,8 @@ COMPARED = ("paper", "ours")
 CURVE = "curve.json"
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(KindJob):
     """One run. kind: the recipe."""
-
-    kind: str
-    variation: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Plan:
 
     def folder(self, job: Job) -> Path:
         """Of what a run leaves."""
-        return self.work / f"{job.kind}-{Path(job.variation).stem}-{job.seed}"
+        return self.work / job.name
 
 
 def go_on(plan: Plan, job: Job) -> Job:
@@ -81,8 +82,8 @@ def go_on(plan: Plan, job: Job) -> Job:
     if str(plan.steps) in curve:
         return job
     config, profile = RECIPES[job.kind].fine_tune, load_robot()
-    exploration = Adaptation(plan.policy, plan.work, (plan.grasps,), plan.seeds, plan.episodes, (), 0, seed=SEED)
-    new = explored(exploration, Exploration("adapt", job.variation, job.seed), plan.grasps)
+    exploration = plan.work / "explored" / f"{Path(job.variation).stem}-{job.seed}"
+    new = explored(plan.policy, exploration, job.variation, SEED + job.seed, plan.grasps, plan.grasps)
     policy = Path(plan.policy)
     tuner = FineTuner(load_checkpoint(policy), base_replay(policy), new, profile, config, job.seed)
     if (folder / "state.pt").is_file():

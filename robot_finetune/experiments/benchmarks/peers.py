@@ -21,11 +21,11 @@ import click
 from robot_finetune.experiments.benchmarks._peers import (
     BATCH,
     REPLAYS,
-    STEPS,
     episode_writers,
     installed,
     weight_carriers,
 )
+from robot_finetune.experiments.benchmarks._synthetic import STEPS
 from robot_finetune.experiments.benchmarks._timing import (
     CONFIGS,
     Timing,

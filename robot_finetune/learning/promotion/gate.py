@@ -244,7 +244,8 @@ class Gate:
         chosen, own = self.candidate, trial.own
         if trial.own_blocks < LEAST_BLOCKS and self._predecessor:
             chosen, own = self._predecessor, self._predecessor_made
-        old, new = trial.pooled.incumbent, trial.pooled.candidate
+        known = trial.pooled
+        old, new = known.incumbent, known.candidate
         ahead = min(standard_errors_ahead(new, old), standard_errors_ahead(own, old))
         enough = old.grasps + new.grasps >= self.config.fewest
         if enough and not self._burnt and ahead >= -self.config.lean:
