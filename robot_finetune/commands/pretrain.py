@@ -13,6 +13,7 @@ from robot_finetune.commands import options
     epilog="""\b
 Examples:
   robot-finetune pretrain --config config/pretrain.yaml --out runs/base
+  robot-finetune pretrain --config config/pretrain_on.yaml --policy models/base --robot my_arm.yaml --out runs/mine
   robot-finetune pretrain --episodes sessions/a --episodes sessions/b --robot my_arm.yaml --out runs/mine
   robot-finetune pretrain --online --robot my_arm.yaml --out runs/mine
   robot-finetune evaluate --policy runs/base/best"""
@@ -25,7 +26,7 @@ Examples:
     "--episodes", type=options.FOLDER, multiple=True, help="Learn from the episodes of this session; may be repeated."
 )
 @click.option(
-    "--policy", type=options.FOLDER, help="With --episodes: checkpoint folder to start from, not from nothing."
+    "--policy", type=options.FOLDER, help="Checkpoint folder to start from, not from nothing; needs its replay.bin."
 )
 @click.option(
     "--online", is_flag=True, help="Let the robot itself collect, by sessions: without a network first, then by rounds."
@@ -43,7 +44,8 @@ def command(
     variation: str, seed: int, processes: int, ray: str, threads: int, device: str,
 ) -> None:  # fmt: skip
     """A base policy: from nothing in the simulated cell, where a teacher's episodes are followed by rounds of
-    collecting and learning; from episodes that robots have logged; or from nothing by a robot's own grasps."""
+    collecting and learning, or by such rounds alone from a policy that is there; from episodes that robots have logged;
+    or from nothing by a robot's own grasps."""
     from dataclasses import replace
 
     from robot_finetune.config import from_yaml
@@ -56,8 +58,8 @@ def command(
     from robot_finetune.progress import be_quiet
     from robot_finetune.robot.profile import load_robot
 
-    if policy and not episodes:
-        raise click.UsageError("--policy is for --episodes: give the folders of sessions to learn from.")
+    if policy and online:
+        raise click.UsageError("--online begins without a network: leave --policy out, or record `session --policy`.")
     if online and episodes:
         raise click.UsageError("--online collects its own episodes: leave --episodes out.")
     if started_together() > 1 and not episodes:
@@ -76,4 +78,4 @@ def command(
         return
     settings = from_yaml(PretrainConfig, config) if config else PretrainConfig()
     with open_workers(processes, ray, apart=True) as workers:
-        Pretraining(replace(settings, seed=seed), out, robot, workers, learns_on).run()
+        Pretraining(replace(settings, seed=seed), out, robot, workers, learns_on, policy).run()

@@ -1,14 +1,14 @@
-"""The base policy, from nothing.
+"""The base policy, from nothing, or from another one in other scenes or another cell.
 
-As QT-Opt: episodes of a weak scripted policy first, then rounds in which the learned policy collects while the learner
-goes on. What a round collects joins the replay at its end, so a run depends on its seed alone, not on timing, and one
-that was killed goes on with identical results.
+As QT-Opt: episodes of a weak scripted policy first (or those that the other policy was made from), then rounds in which
+the learned policy collects while the learner goes on. What a round collects joins the replay at its end, so a run
+depends on its seed alone, not on timing, and one that was killed goes on with identical results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from robot_finetune.config import ConfigError, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
-from robot_finetune.data.replay_file import copy_newest, pack
+from robot_finetune.data.replay_file import copy_newest, pack, unpack
 from robot_finetune.experiments.evaluate import EVALUATION_SEED, evaluate, success
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
 from robot_finetune.experiments.training_log import TrainingLog
@@ -27,7 +27,7 @@ from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.files import parse_json, to_json
 from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
-from robot_finetune.learning.checkpoint import CheckpointError, save_checkpoint
+from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig
 from robot_finetune.progress import with_progress
@@ -47,7 +47,7 @@ class PretrainConfig:
     """How much of what."""
 
     scripted: int = setting(8000, "episodes of the weak scripted policy", low=1)
-    updates: int = setting(2000, "gradient steps on them", low=1)
+    updates: int = setting(2000, "gradient steps on them", low=0)
     rounds: int = setting(28, "rounds in which the learned policy collects", low=0)
     round_episodes: int = setting(600, "exploring episodes in a round", low=1)
     round_updates: int = setting(500, "gradient steps in a round", low=1)
@@ -95,35 +95,49 @@ class Pretraining:
     """
 
     def __init__(
-        self, config: PretrainConfig, out: Path, robot: str = "sim", workers: Workers = HERE, device: torch.device = CPU
+        self,
+        config: PretrainConfig,
+        out: Path,
+        robot: str = "sim",
+        workers: Workers = HERE,
+        device: torch.device = CPU,
+        policy: Path | None = None,
     ) -> None:
-        """device: where it learns. workers: collect meanwhile; policies decide where that is best."""
-        self.config, self.out, self.robot, self.workers = config, out, robot, workers
+        """device: where it learns. workers: collect meanwhile; policies decide where that is best. policy: folder to
+        start from; its network takes the place of the one in `config`, its replay that of scripted episodes."""
+        start = load_checkpoint(policy) if policy else Checkpoint(build_network(config.network, config.seed))
+        if policy:
+            config = replace(config, network=start.network.config, updates=0)
+        self.config, self.out, self.robot, self.workers, self.start = config, out, robot, workers, start
+        state = self._saved_state()
         profile = load_robot(robot)
-        network = build_network(config.network, config.seed).to(device)
+        network = start.network.to(device)
         network.geometry.set_profile(profile)
         self.learner = QLearner(network, config.bellman, profile.workspace.max_step_yaw, config.seed)
-        size, steps = config.network.image_size, config.network.max_steps
+        size, steps, data = config.network.image_size, config.network.max_steps, out / "data"
         explored = max(1, config.rounds * config.round_episodes)
-        self.scripted = ReplayBuffer(out / "data" / "scripted", config.scripted * steps, size)
-        self.explored = ReplayBuffer(out / "data" / "explored", explored * steps, size)
-        self.batches = Batches(
-            self._draw, lambda: (self.scripted.revision, self.explored.revision), device, config.seed
+        self.first = (
+            unpack(policy / REPLAY, data / "first")
+            if policy
+            else ReplayBuffer(data / "first", config.scripted * steps, size)
         )
+        self.explored = ReplayBuffer(data / "explored", explored * steps, size)
+        self.batches = Batches(self._draw, lambda: (self.first.revision, self.explored.revision), device, config.seed)
         self.round, self.best = 0, -1.0
-        self._restore()
+        if state:
+            self._restore(state)
         self.log = TrainingLog(out / "tensorboard", config.all_updates, self.learner.updates)
 
     def run(self) -> None:
         check_view(load_robot(self.robot))
-        if self.round == 0:
+        if self.round == 0 and not self.start.sha256:
             self._collect_scripted()
         while self.round <= self.config.rounds:
             self._run_round()
         self._pack()
 
     def _run_round(self) -> None:
-        """Learn while the policy as it is now collects (round 0: learn from the scripted policy alone)."""
+        """Learn while the policy as it is now collects (round 0: learn from the first episodes alone)."""
         config = self.config
         collecting = self._start_exploring() if self.round else iter(())
         for _ in range(config.round_updates if self.round else config.updates):
@@ -141,8 +155,8 @@ class Pretraining:
         source = self._rollouts(TEACHER, SCRIPTED)
         collected = rollouts(source, range(first, first + config.scripted), self.workers)
         for episode in with_progress(collected, config.scripted, "collecting scripted episodes"):
-            self.scripted.add(episode)  # those of an earlier, interrupted run are there already
-        self.log.say(f"scripted policy: {self.scripted.successes / self.scripted.episodes:.1%} successful")
+            self.first.add(episode)  # those of an earlier, interrupted run are there already
+        self.log.say(f"scripted policy: {self.first.successes / self.first.episodes:.1%} successful")
 
     def _start_exploring(self) -> Iterator[Episode]:
         config = self.config
@@ -168,7 +182,7 @@ class Pretraining:
     def _draw(self, rng: np.random.Generator) -> Batch:
         config = self.config
         on_policy = round(config.batch_size * config.on_policy) if len(self.explored) else 0
-        counts = [(self.scripted, config.batch_size - on_policy), (self.explored, on_policy)]
+        counts = [(self.first, config.batch_size - on_policy), (self.explored, on_policy)]
         return mixed_batch(counts, config.bellman, rng)
 
     def _update(self) -> None:
@@ -207,16 +221,17 @@ class Pretraining:
             "command": "robot-finetune pretrain",
             "updates": self.learner.updates,
             "pretrain": to_mapping(self.config),
+            **({"from": self.start.sha256} if self.start.sha256 else {}),
             **more,
         }
         save_checkpoint(self.out / name, self.learner.target, 1, 0, parse_json(to_json(meta)))
         return self.out / name
 
     def _save_state(self) -> None:
-        for buffer in (self.scripted, self.explored):
+        for buffer in (self.first, self.explored):
             buffer.flush()
         state = {
-            "config": to_json(to_mapping(self.config)),
+            "config": self._made_with,
             "round": self.round,
             "best": self.best,
             "explored": len(self.explored),
@@ -226,26 +241,33 @@ class Pretraining:
         with atomic_file(self.out / "state.pt") as stream:
             torch.save(state, stream)
 
-    def _restore(self) -> None:
+    def _saved_state(self) -> dict[str, Any]:
+        """Of the run that is in `out`; empty if there is none. Raises CheckpointError if it is another run."""
         path = self.out / "state.pt"
-        if not path.is_file():
-            return
-        state: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if state["config"] != to_json(to_mapping(self.config)):
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else {}
+        if state and state["config"] != self._made_with:
             raise CheckpointError(f"{path}: is of a run with other settings; give another folder or the same settings")
+        return state
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self.round, self.best = state["round"], state["best"]
         self.explored.keep_first(state["explored"])
         self.batches.random_state = state["rng"]
         self.learner.load_state_dict(state["learner"])
 
+    @property
+    def _made_with(self) -> str:
+        return to_json(to_mapping(self.config) | {"policy": self.start.sha256})
+
     def _pack(self) -> None:
-        """Keep the newest explored and scripted episodes, half and half, beside the best version."""
+        """Keep the newest explored episodes and the newest of the first ones, half and half, beside the best
+        version."""
         half = self.config.base_replay // 2
         keep = ReplayBuffer(
             None, self.config.base_replay * self.config.network.max_steps, self.config.network.image_size
         )
         copy_newest(self.explored, keep, half)
-        copy_newest(self.scripted, keep, self.config.base_replay - keep.episodes)
+        copy_newest(self.first, keep, self.config.base_replay - keep.episodes)
         pack(keep, self.out / "best" / REPLAY)
         self.log.say(
             f"best version: {self.best:.1%}, the mean of both; {keep.episodes} episodes in its replay;"

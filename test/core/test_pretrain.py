@@ -61,6 +61,26 @@ def test_a_run_that_is_killed_within_a_round_ends_with_identical_weights(tmp_pat
         Pretraining(replace(CONFIG, batch_size=6), tmp_path / "broken")
 
 
+def test_it_goes_on_from_a_policy_and_keeps_that_one_where_nothing_better_was_found(tmp_path):
+    torch.set_num_threads(1)
+    Pretraining(CONFIG, tmp_path / "first").run()
+    first = load_checkpoint(tmp_path / "first" / "best")
+    other = replace(CONFIG, seed=1, network=NetworkConfig(), base_replay=10)
+    on = Pretraining(other, tmp_path / "on", policy=tmp_path / "first" / "best")
+    assert on.config.network == CONFIG.network and on.first.episodes == 8
+    for name, tensor in first.network.state_dict().items():
+        assert torch.equal(tensor, on.learner.network.state_dict()[name]), name
+    on.run()
+    assert on.learner.updates == 4, "none on the first episodes"
+    assert load_checkpoint(tmp_path / "on" / "versions" / "000000").sha256 == first.sha256, "measured as it was"
+    best = load_checkpoint(tmp_path / "on" / "best")
+    assert best.meta["from"] == first.sha256 and unpack(tmp_path / "on" / "best" / "replay.bin").episodes == 10
+    if best.meta["updates"] == 0:
+        assert best.sha256 == first.sha256
+    with pytest.raises(CheckpointError, match="other settings"):
+        Pretraining(replace(other, network=CONFIG.network), tmp_path / "on")
+
+
 def test_the_learning_rate_falls_to_its_last_value():
     config = PretrainConfig(updates=100, rounds=2, round_updates=50, decay_from=0.5, final_rate=0.1)
     rates = [config.learning_rate(update) / config.bellman.learning_rate for update in (0, 100, 150, 200)]
