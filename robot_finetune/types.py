@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 ACTION_SIZE = 8
+CELL_SIZE = 19
+"""Numbers that say how a cell is built, for a network: see learning/networks/interface.py."""
 TRANSLATION = slice(0, 3)
 ROTATION = slice(3, 5)
 OPEN, CLOSE, TERMINATE = 5, 6, 7

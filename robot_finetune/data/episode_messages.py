@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from robot_finetune.config import from_mapping, setting
+from robot_finetune.config import ConfigError, from_mapping, setting
 from robot_finetune.data.message_definitions import POLICY_STEP, constants
 from robot_finetune.files import parse_json, to_json
 from robot_finetune.types import (
     ACTION_SIZE,
+    CELL_SIZE,
     MODES,
     SIDES,
     Action,
@@ -40,6 +41,11 @@ class KnownMeta:
     decision_ms: tuple[float | None, ...] = setting((), "wall time of each decision", unit="ms", low=0.0)
     number: int = setting(0, "of the episode in its folder, in the order in which they were made", low=0)
     mount: tuple[float, float] | None = setting(None, "where the gripper really is", unit="m")
+    cell: tuple[float, ...] | None = setting(None, "how the cell is built, where a simulation says so: 19 numbers")
+
+    def __post_init__(self) -> None:
+        if self.cell is not None and len(self.cell) != CELL_SIZE:
+            raise ConfigError(f"cell: {len(self.cell)} numbers; allowed are {CELL_SIZE}")
 
 
 @dataclass(frozen=True)

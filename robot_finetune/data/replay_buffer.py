@@ -58,6 +58,8 @@ class Batch:
     success: float32 (n,), outcome of the whole episode.
     mount: float32 (n, 2), x and y of the gripper in the frame of the pose [m], where the episode's meta has "mount"
     (a simulation that varies it knows it); else NaN.
+    cell: float32 (n, 19), of the cell the episode was made in, where the episode's meta has "cell"; else NaN, the
+    robot's own (see learning/networks/interface.py).
     error: float32 (n, 2), error of the poses in x and y of their frame [m]: zero, unless augmentation adds one.
     """
 
@@ -71,6 +73,7 @@ class Batch:
     discount: np.ndarray
     success: np.ndarray
     mount: np.ndarray
+    cell: np.ndarray
     error: np.ndarray
     next_image: np.ndarray
     next_pose: np.ndarray
@@ -205,6 +208,7 @@ class ReplayBuffer:
             discount=np.where(done, 0, discount**n_step).astype(np.float32),
             success=np.ascontiguousarray(row["success"]),
             mount=np.ascontiguousarray(row["mount"]),
+            cell=np.ascontiguousarray(row["cell"]),
             error=np.zeros((len(number), 2), np.float32),
             next_image=next_image,
             next_pose=np.ascontiguousarray(next_row["pose"]),
@@ -321,6 +325,7 @@ class ReplayBuffer:
             rows[index]["intervention"] = step.intervention
         rows["success"] = episode.reward
         rows["mount"] = episode.meta.get("mount", np.nan)
+        rows["cell"] = episode.meta.get("cell", np.nan)
         rows["remaining"] = np.arange(len(rows))[::-1]
         rows["key"] = np.frombuffer(episode_key(episode.episode_id), np.uint8)
         return rows, images

@@ -22,8 +22,8 @@ from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_storage import ROW, CorruptReplay, ReplayError, as_rows, check_rows
 from robot_finetune.files import parse_json, read_file, to_json
 
-FORMAT = "robot_finetune replay 3"
-READABLE = ("robot_finetune replay 2", FORMAT)
+FORMAT = "robot_finetune replay 4"
+READABLE = ("robot_finetune replay 2", "robot_finetune replay 3", FORMAT)
 COMPRESSION_LEVEL = 19
 _CURE = "fetch or pack the file again"
 _FILE_LIMIT = 1 << 32  # bytes

@@ -12,9 +12,9 @@ import numpy as np
 
 from robot_finetune.config import ConfigError, from_mapping, load_json, setting, shown
 from robot_finetune.files import open_file
-from robot_finetune.types import ACTION_SIZE
+from robot_finetune.types import ACTION_SIZE, CELL_SIZE
 
-FORMAT = 3
+FORMAT = 4
 SETTINGS = "replay.json"
 KEY_SIZE = 16
 ROW = np.dtype(
@@ -25,13 +25,16 @@ ROW = np.dtype(
         ("action", np.float32, ACTION_SIZE),
         ("success", np.float32),
         ("mount", np.float32, 2),  # where the gripper really is, see Batch; NaN where nobody knows
+        ("cell", np.float32, CELL_SIZE),  # of the cell it was made in; NaN for the robot's own
         ("intervention", np.uint32),  # 1 where a person acted instead of the policy
         ("remaining", np.int32),  # steps of this episode after this one
         ("key", np.uint8, KEY_SIZE),  # digest of the episode id
         ("crc", np.uint32),  # of the image and the columns before this one
     ]
 )
-ROW_2 = np.dtype([(name, ROW[name]) for name in ROW.names or () if name != "intervention"])
+ROW_3 = np.dtype([(name, ROW[name]) for name in ROW.names or () if name != "cell"])
+"""A row of format 3, which knew no other cells."""
+ROW_2 = np.dtype([(name, ROW[name]) for name in ROW_3.names or () if name != "intervention"])
 """A row of format 2, which knew no persons."""
 CURE = "delete this folder, it is filled again from the episode log"
 
@@ -72,11 +75,12 @@ def read_settings(folder: Path) -> ReplaySettings:
 
 
 def as_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows of dtype ROW, also of those that are of format 2; any others as they are."""
-    if rows.dtype != ROW_2:
+    """Rows of dtype ROW, also of those that are of format 2 or 3; any others as they are."""
+    if rows.dtype not in (ROW_2, ROW_3):
         return rows
     made = np.zeros(rows.shape, ROW)
-    for name in ROW_2.names or ():
+    made["cell"] = np.nan
+    for name in rows.dtype.names or ():
         made[name] = rows[name]
     return made
 

@@ -15,7 +15,7 @@ from robot_finetune.config import setting
 from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import AUTO, choose
-from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.networks.interface import NetworkConfig, cell_numbers
 from robot_finetune.learning.q_policy import QPolicy
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.perception.scripted_policy import ScriptedPolicy
@@ -85,9 +85,16 @@ def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
         episode = runner.run(f"{Path(config.variation).stem}-{seed:08d}", variation.name, config.mode)
     except EpisodeDiscarded:
         return None
+    episode.meta["cell"] = _cell_numbers(config.robot)  # so that another robot, too, can rehearse it
     if config.randomise:  # what varies the mounting knows it: pre-training learns to see it
         episode.meta["mount"] = [0.0, -cell.variation.gripper.offset_m]
     return episode
+
+
+@lru_cache(maxsize=1)
+def _cell_numbers(robot: str) -> list[float]:
+    numbers: list[float] = cell_numbers(load_robot(robot)).tolist()
+    return numbers
 
 
 @lru_cache(maxsize=1)

@@ -66,7 +66,8 @@ class TensorBatch(NamedTuple):
 
 def select(batch: Batch, prefix: str = "") -> State:
     """The observations of a replay batch, or (prefix "next_") those they led to."""
-    return state_tensors(*(getattr(batch, prefix + name) for name in ("image", "pose", "opening", "step")))
+    image, pose, opening, step = (getattr(batch, prefix + name) for name in ("image", "pose", "opening", "step"))
+    return state_tensors(image, pose, opening, step, batch.cell)
 
 
 def _keep_memory() -> None:

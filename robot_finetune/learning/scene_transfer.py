@@ -3,7 +3,7 @@
 A few hundred new grasps show the new scene from everywhere, but few good grasps in it; the base replay has thousands.
 The middle of all new images is the new scene without what moves in it. It takes the place of the floor in base images,
 and how much brighter or darker the surroundings became, everything else becomes. No label is needed. (Ours; the paper
-mixes base data as it is.)
+mixes base data as it is.) Where the base data is of another cell, seen by another camera, it stays as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.learning.networks.interface import cell_numbers
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.perception.scene_change import bin_mask
 from robot_finetune.robot.preprocess import preprocess
@@ -22,6 +23,7 @@ IMAGES = 400  # of which the middle is taken
 FLOOR_TOLERANCE = 28  # grey levels that a floor of one colour differs from its middle
 SPARSE = 7  # every so many pixels are enough to find the floor's colour
 PLAIN = 0.5  # part of the bin that has the floor's colour, where the floor counts as of one colour
+SAME_CELL = 1e-4  # difference of the numbers of two cells that are one
 GROWTH = 1.25  # of the new data, after which the new scene is looked at again
 
 
@@ -33,7 +35,7 @@ class SceneTransfer:
         mask = bin_mask(CameraModel.from_config(profile.camera), profile, 0.0)
         grey = np.repeat(np.uint8(255) * mask[..., None].astype(np.uint8), 3, axis=2)
         self._bin = preprocess(grey, base.image_size)[..., 0] > 127
-        self._seen = 0
+        self._seen, self._cell = 0, cell_numbers(profile)
         self._old_scene = middle_image(base) if len(base) else np.zeros(0)
 
     def __len__(self) -> int:
@@ -48,7 +50,8 @@ class SceneTransfer:
             return batch
         if len(self.new) >= GROWTH * self._seen:
             self._look()
-        chosen = np.flatnonzero(rng.random(n) < self.share)
+        here = np.isnan(batch.cell).any(1) | np.isclose(batch.cell, self._cell, atol=SAME_CELL).all(1)
+        chosen = np.flatnonzero((rng.random(n) < self.share) & here)
         images = {}
         for name in ("image", "next_image"):
             images[name] = getattr(batch, name).copy()

@@ -12,7 +12,8 @@ from robot_finetune.experiments.adaptation import AdaptConfig, explore
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.learning.networks.interface import NetworkConfig, cell_numbers
+from robot_finetune.robot.profile import load_robot
 
 QUICK = ["--config", "adapt.yaml", "--grasps", "2", "--episodes", "2", "--processes", "1", "--json"]
 
@@ -73,6 +74,7 @@ def test_an_episode_depends_on_its_seed_alone():
     config = RolloutConfig("teacher", mode="scripted", family="training", randomise=1.0, patterns=True)
     (alone,) = rollouts(config, [31])
     _, after_others = rollouts(config, [3, 31])
+    assert alone.meta["cell"] == cell_numbers(load_robot()).tolist()
     assert alone.meta["mount"] == after_others.meta["mount"] and alone.meta["mount"][1] != 0
     for one, other in zip(alone.steps, after_others.steps, strict=True):
         assert np.array_equal(one.observation.image, other.observation.image)

@@ -43,7 +43,8 @@ def states(count: int, seed: int = 0) -> State:
     pose = torch.rand(count, 4, generator=generator) * torch.tensor([0.3, 0.4, 0.2, 1.0]) + torch.tensor(
         [0.45, -0.2, 0, 0]
     )
-    return State(image, pose, torch.rand(count, generator=generator), torch.arange(count).float())
+    cell = torch.full((count, 19), torch.nan)
+    return State(image, pose, torch.rand(count, generator=generator), torch.arange(count).float(), cell)
 
 
 def actions(batch: int, candidates: int) -> torch.Tensor:

@@ -42,6 +42,7 @@ def views(profile, count=6, seed=0):
         torch.from_numpy(pose.astype(np.float32)),
         torch.rand(count),
         torch.zeros(count),
+        torch.full((count, 19), torch.nan),
     )
     return state, torch.from_numpy(rng.uniform(-1, 1, (count, 5, 8)).astype(np.float32))
 
@@ -62,8 +63,9 @@ def test_where_an_action_leads_in_the_mirror_is_where_it_leads_mirrored(profile)
     mirror, network = Mirror.of(profile), build_network(SMALL)
     network.geometry.set_profile(profile)
     state, actions = views(profile)
-    shown = network.geometry.target(mirror.state(state).pose[:, None], mirror.action(actions))
-    target = network.geometry.target(state.pose[:, None], actions)
+    cells = network.geometry.cells(state.cell)
+    shown = cells.target(mirror.state(state).pose[:, None], mirror.action(actions))
+    target = cells.target(state.pose[:, None], actions)
     expected = mirror.state(state._replace(pose=target.reshape(-1, 4))).pose.reshape(target.shape)
     assert torch.allclose(shown, expected, atol=1e-6)
 

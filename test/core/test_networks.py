@@ -1,5 +1,7 @@
 """What every Q-network keeps to, whatever its architecture: the interface that CEM, the learner and checkpoints use."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from robot_finetune.config import share_path
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import NETWORKS, build_network
-from robot_finetune.learning.networks.interface import ARCHITECTURES, NetworkConfig, state_tensors
+from robot_finetune.learning.networks.interface import ARCHITECTURES, NetworkConfig, cell_numbers, state_tensors
 from robot_finetune.robot.profile import RobotProfile
 
 PROFILE = RobotProfile()
@@ -51,6 +53,27 @@ def test_the_value_depends_on_image_and_action(network):
     dark = seen._replace(image=torch.zeros_like(seen.image))
     assert not torch.equal(values, network.q(network.encode(dark), candidates))
     assert not torch.equal(values[:, 0], values[:, 1])
+
+
+@torch.inference_mode()
+def test_each_state_is_seen_through_the_camera_of_its_own_cell(network):
+    """A batch of several robots' states has the values that each robot's own network gives."""
+    other = replace(
+        PROFILE,
+        camera=replace(PROFILE.camera, position=(1.2, 0.3, 0.7), focal=1.2 * PROFILE.camera.focal),
+        bin_center=(0.55, 0.05),
+        floor_z=-0.1,
+        workspace=replace(PROFILE.workspace, max_step_xy=0.05),
+    )
+    seen, candidates = states(network), actions(3)
+    own = network.q(network.encode(seen), candidates)
+    numbers = torch.from_numpy(np.stack([cell_numbers(PROFILE), cell_numbers(other)]))
+    mixed = network.q(network.encode(seen._replace(cell=numbers)), candidates)
+    network.geometry.set_profile(other)
+    others = network.q(network.encode(seen), candidates)
+    network.geometry.set_profile(PROFILE)
+    torch.testing.assert_close(mixed, torch.stack([own[0], others[1]]))
+    assert not torch.equal(own[1], others[1])
 
 
 def test_every_parameter_is_trained(network):

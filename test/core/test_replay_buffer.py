@@ -16,7 +16,8 @@ from make_episodes import numbered_episode, random_episode
 from robot_finetune.data import replay_file
 from robot_finetune.data.replay_buffer import CorruptReplay, ReplayBuffer, ReplayError
 from robot_finetune.data.replay_file import copy_newest, pack, unpack
-from robot_finetune.data.replay_storage import ROW_2
+from robot_finetune.data.replay_storage import ROW_2, ROW_3
+from robot_finetune.types import CELL_SIZE
 
 process = multiprocessing.get_context("spawn")
 
@@ -91,21 +92,33 @@ def test_what_a_person_did_can_be_sampled_alone_also_by_whoever_opens_the_folder
     assert set(batch.pose[:, 0]) == {6, 7, 8} and set(batch.step) == {1}
 
 
-def test_a_packed_replay_of_the_format_before_is_read(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "row"), [(0, ROW_2), (1, ROW_3)])
+def test_a_packed_replay_of_a_format_before_is_read(number, row, tmp_path, monkeypatch):
     buffer = ReplayBuffer(None, 20, 2)
     buffer.add(random_episode(size=2))
     rows, images = buffer.read_all()
     assert rows["intervention"].any()
-    monkeypatch.setattr(replay_file, "FORMAT", replay_file.READABLE[0])
-    old = np.zeros(len(rows), ROW_2)
-    for name in ROW_2.names:
+    monkeypatch.setattr(replay_file, "FORMAT", replay_file.READABLE[number])
+    old = np.zeros(len(rows), row)
+    for name in row.names:
         old[name] = rows[name]
     monkeypatch.setattr(buffer, "read_all", lambda: (old, images))
     pack(buffer, tmp_path / "old.bin")
     monkeypatch.undo()
     found, seen = unpack(tmp_path / "old.bin").read_all()
-    assert not found["intervention"].any() and (seen == images).all()
+    assert found["intervention"].any() == (row is ROW_3) and np.isnan(found["cell"]).all() and (seen == images).all()
     assert all((found[name] == rows[name]).all() for name in ("pose", "action", "success", "remaining", "key"))
+
+
+def test_an_episode_keeps_the_cell_it_was_made_in(tmp_path):
+    buffer = ReplayBuffer(None, 20, 2)
+    here, there = numbered_episode(1), numbered_episode(2)
+    buffer.add(here)
+    buffer.add(dataclasses.replace(there, meta={**there.meta, "cell": list(range(CELL_SIZE))}))
+    pack(buffer, tmp_path / "both.bin")
+    batch = unpack(tmp_path / "both.bin").every()
+    own = batch.pose[:, 0] == 1
+    assert np.isnan(batch.cell[own]).all() and (batch.cell[~own] == np.arange(CELL_SIZE)).all() and own.any()
 
 
 def test_batch_has_the_types_a_network_takes():

@@ -1,9 +1,12 @@
 """Base images in a new scene: the floor is the new one, the object stays where it was, and the light follows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.learning.networks.interface import cell_numbers
 from robot_finetune.learning.scene_transfer import SceneTransfer, middle_image
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
@@ -21,11 +24,11 @@ def picture(place: int, floor=FLOOR, surroundings: int = SURROUNDINGS) -> np.nda
     return image
 
 
-def replay(images) -> ReplayBuffer:
+def replay(images, **meta) -> ReplayBuffer:
     buffer = ReplayBuffer(None, 40)
     for index, image in enumerate(images):
         seen = Observation(image, np.array(PROFILE.start_pose), 1.0, 0)
-        buffer.add(Episode(str(index), (Step(seen, Action.close(), Action.close()),), GraspOutcome(True)))
+        buffer.add(Episode(str(index), (Step(seen, Action.close(), Action.close()),), GraspOutcome(True), meta=meta))
     return buffer
 
 
@@ -56,6 +59,17 @@ def test_what_stands_on_the_floor_gets_as_dark_as_the_surroundings(sample):
     before, after = sample(replay(picture(place, 60, SURROUNDINGS // 2) for place in range(18, 40, 2)))
     assert np.abs(after.image[(before.image == OBJECT).all(-1)].mean() - OBJECT / 2) < 5
     assert np.abs(after.image[:, ~inside].mean() - SURROUNDINGS / 2) < 2
+
+
+def test_images_of_another_cell_stay_as_they_are():
+    pictures = [picture(place) for place in range(18, 40, 2)]
+    new = replay([picture(place, STRIPES) for place in range(18, 40, 2)])
+    other = replace(PROFILE, camera=replace(PROFILE.camera, position=(1.2, 0.3, 0.7)))
+    for robot, stays in ((PROFILE, False), (other, True)):
+        base = replay(pictures, cell=cell_numbers(robot).tolist())
+        before = base.sample(np.random.default_rng(0), 12)
+        after = SceneTransfer(base, new, PROFILE, 1.0).sample(np.random.default_rng(0), 12)
+        assert np.array_equal(after.image, before.image) is stays
 
 
 def test_the_same_scene_leaves_the_images_alone_and_so_does_a_share_of_zero(sample):

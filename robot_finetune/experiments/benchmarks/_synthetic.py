@@ -17,7 +17,7 @@ def episode_rows(name: str, pose: np.ndarray, opening: np.ndarray, action: np.nd
     rows["pose"], rows["opening"], rows["action"] = pose, opening, action
     rows["step"] = np.arange(len(rows))
     rows["remaining"] = rows["step"][::-1]
-    rows["success"], rows["mount"] = success, np.nan
+    rows["success"], rows["mount"], rows["cell"] = success, np.nan, np.nan
     rows["key"] = np.frombuffer(episode_key(name), np.uint8)
     return rows
 

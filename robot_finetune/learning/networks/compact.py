@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robot_finetune.learning.networks.interface import Features, NetworkConfig, QNetwork, State, full_precision
+from robot_finetune.learning.networks.interface import (
+    Cells,
+    Features,
+    NetworkConfig,
+    QNetwork,
+    State,
+    full_precision,
+)
 
 
 class CompactQNetwork(QNetwork):
@@ -61,12 +68,15 @@ class CompactQNetwork(QNetwork):
         """The part of the Q-function that does not depend on the action, for a batch of states."""
         image = state.image.permute(0, 3, 1, 2).float().div(255).sub(0.5)
         features = self.stem(image.contiguous(memory_format=torch.channels_last))
-        shift = self._find_gripper(features, state.pose)
-        view = self._view(features, state.pose, self.gripper_grid + shift[:, None, None], self.config.gripper_patch)
+        cells = self.geometry.cells(state.cell)
+        shift = self._find_gripper(features, state.pose, cells)
+        view = self._view(
+            features, state.pose, cells, self.gripper_grid + shift[:, None, None], self.config.gripper_patch
+        )
         context = torch.cat([self.gripper_vector(view), features.mean((2, 3))], -1)
         situation = torch.stack(
             [
-                (state.pose[:, 2] - self.geometry.center[2]) * 4,
+                (state.pose[:, 2] - cells.center[:, 2]) * 4,
                 state.opening,
                 state.step / self.config.max_steps,
                 torch.sin(2 * state.pose[:, 3]),
@@ -74,21 +84,22 @@ class CompactQNetwork(QNetwork):
             ],
             -1,
         )
-        return Features(features, torch.cat([F.relu(self.context(context)), situation], -1), shift, state.pose)
+        return Features(features, torch.cat([F.relu(self.context(context)), situation], -1), shift, state.pose, cells)
 
-    def _view(self, features: Tensor, pose: Tensor, offsets: Tensor, edge: int) -> Tensor:
+    def _view(self, features: Tensor, pose: Tensor, cells: Cells, offsets: Tensor, edge: int) -> Tensor:
         """Features (B, C, edge, edge) at the height of the tip, at tool-frame `offsets` (B or 1, 1, P, 2) around it."""
         here = pose[:, None]
-        return self.geometry.sample(features, here, here[..., 2], offsets).reshape(len(pose), -1, edge, edge)
+        return cells.sample(features, here, here[..., 2], offsets).reshape(len(pose), -1, edge, edge)
 
-    def _find_gripper(self, features: Tensor, pose: Tensor) -> Tensor:
+    def _find_gripper(self, features: Tensor, pose: Tensor, cells: Cells) -> Tensor:
         """Where the gripper is seen (B, 2) [m], in the tool frame: zero where the calibration says.
 
         It is looked for around where the calibration says, and then around where it was seen: far off, the first look
         falls short."""
         shift = torch.zeros_like(pose[:, :2])
         for _ in range(self.config.looks):
-            heat = self.find(self._view(features, pose, self.search_grid + shift[:, None, None], self.config.search))
+            looked_at = self.search_grid + shift[:, None, None]
+            heat = self.find(self._view(features, pose, cells, looked_at, self.config.search))
             with full_precision(features.device):
                 shift = shift + heat.float() @ self.search_grid
         return shift
@@ -96,16 +107,17 @@ class CompactQNetwork(QNetwork):
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""
         batch, candidates, _ = action.shape
-        target = self.geometry.target(features.pose[:, None], action)
-        floor = (self.geometry.center[2] + self.object_height).expand(batch, candidates)
+        cells = features.cells
+        target = cells.target(features.pose[:, None], action)
+        floor = (cells.center[:, 2:] + self.object_height).expand(batch, candidates)
         shift = features.shift[:, None, None]
         edge = self.config.patch
-        patches = [self.geometry.sample(features.map, target, floor, grid + shift) for grid in (self.fine, self.coarse)]
+        patches = [cells.sample(features.map, target, floor, grid + shift) for grid in (self.fine, self.coarse)]
         patch = torch.cat(patches, 1).permute(0, 2, 1, 3).reshape(batch * candidates, -1, edge, edge)
         cos, sin = torch.cos(target[..., 3:]), torch.sin(target[..., 3:])
         dx, dy = features.shift[:, None, :1], features.shift[:, None, 1:]
         turned = torch.cat([cos * dx - sin * dy, sin * dx + cos * dy, torch.zeros_like(cos)], -1)
-        place = (target[..., :3] + turned - self.geometry.center) * 4
+        place = (target[..., :3] + turned - cells.center[:, None]) * 4
         turn = torch.stack([torch.sin(2 * target[..., 3]), torch.cos(2 * target[..., 3])], -1)
         context = features.context[:, None].expand(-1, candidates, -1)
         distance = action[..., :3].norm(dim=-1, keepdim=True)

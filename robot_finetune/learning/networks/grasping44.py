@@ -77,10 +77,11 @@ class Grasping44(QNetwork):
         map: (B, 64, 27, 27). context: (B, 256), the two blocks of the state. shift: zeros.
         """
         image = state.image.permute(0, 3, 1, 2).float().div(255)
-        height = 4 * (state.pose[:, 2:3] - self.geometry.center[2])
+        cells = self.geometry.cells(state.cell)
+        height = 4 * (state.pose[:, 2:3] - cells.center[:, 2:])
         context = self.gripper_closed(1 - state.opening[:, None]) + self.height_to_bottom(height)
         features = self.stem(image.contiguous(memory_format=torch.channels_last))
-        return Features(features, context, torch.zeros_like(state.pose[:, :2]), state.pose)
+        return Features(features, context, torch.zeros_like(state.pose[:, :2]), state.pose, cells)
 
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from robot_finetune.config import ConfigError, setting
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.types import CELL_SIZE
 
 ARCHITECTURES: dict[str, int | None] = {"compact": None, "grasping44": 472}
 """The networks, and the one image size [px] that each takes; None: any. build.py has their classes."""
@@ -54,52 +55,34 @@ class NetworkConfig:
 
 
 class State(NamedTuple):
-    """A batch of observations. image: uint8 (B, S, S, 3). pose: (B, 4) [m, rad]. opening, step: (B,)."""
+    """A batch of observations. image: uint8 (B, S, S, 3). pose: (B, 4) [m, rad]. opening, step: (B,). cell: (B, 19),
+    of the cell in which each was made; NaN stands for the numbers of the network's own robot."""
 
     image: Tensor
     pose: Tensor
     opening: Tensor
     step: Tensor
+    cell: Tensor
 
     def __getitem__(self, index: slice) -> State:  # type: ignore[override]
-        return State(self.image[index], self.pose[index], self.opening[index], self.step[index])
+        return State(*(tensor[index] for tensor in self))
 
     def to(self, device: torch.device) -> State:
         """The same observations there."""
         return State(*(to_device(tensor, device) for tensor in self))
 
 
-class Features(NamedTuple):
-    """What `q` needs of a state. map: (B, C, H, W). context: (B, K). shift: (B, 2) [m, tool frame]. pose: (B, 4)."""
-
-    map: Tensor
-    context: Tensor
-    shift: Tensor
-    pose: Tensor
-
-
-class Geometry(nn.Module):
-    """Camera calibration and action scale of one robot cell: buffers, so that they follow the network's device."""
+class Cells(NamedTuple):
+    """How the cells of a batch are built. projection: (B, 3, 4), of the calibrated camera. scale: (B, 4) [m, rad], of a
+    normalised action. center: (B, 3) [m], of the bin's floor."""
 
     projection: Tensor
     scale: Tensor
     center: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("projection", torch.zeros(3, 4), persistent=False)
-        self.register_buffer("scale", torch.ones(4), persistent=False)
-        self.register_buffer("center", torch.zeros(3), persistent=False)
-
-    def set_profile(self, profile: RobotProfile) -> None:
-        work = profile.workspace
-        self.projection.copy_(torch.from_numpy(CameraModel.from_config(profile.camera).normalised_matrix()))
-        self.scale.copy_(torch.tensor([work.max_step_xy, work.max_step_xy, work.max_step_z, work.max_step_yaw]))
-        self.center.copy_(torch.tensor([*profile.bin_center, profile.floor_z]))
-
     def target(self, pose: Tensor, action: Tensor) -> Tensor:
-        """Poses (..., 4) that actions (..., 8) lead to from `pose` (..., 4)."""
-        xyz = pose[..., :3] + action[..., :3] * self.scale[:3]
+        """Poses (B, N, 4) that actions (B, N, 8) lead to from `pose` (B, 1 or N, 4)."""
+        xyz = pose[..., :3] + action[..., :3] * self.scale[:, None, :3]
         yaw = pose[..., 3] + torch.atan2(action[..., 3], action[..., 4])
         return torch.cat([xyz, yaw[..., None]], -1)
 
@@ -113,9 +96,53 @@ class Geometry(nn.Module):
         y = pose[..., 1:2] + sin * offsets[..., 0] + cos * offsets[..., 1]
         points = torch.stack([x, y, z[..., None].expand_as(x), torch.ones_like(x)], -1)
         with full_precision(features.device):  # half a millimetre counts
-            image = points @ self.projection.T
+            image = (points.flatten(1, 2) @ self.projection.mT).unflatten(1, x.shape[1:])
             grid = image[..., :2] / image[..., 2:].clamp(min=1e-3)
             return F.grid_sample(features.float(), grid, padding_mode="border", align_corners=False)
+
+
+class Features(NamedTuple):
+    """What `q` needs of a state. map: (B, C, H, W). context: (B, K). shift: (B, 2) [m, tool frame]. pose: (B, 4)."""
+
+    map: Tensor
+    context: Tensor
+    shift: Tensor
+    pose: Tensor
+    cells: Cells
+
+
+class Geometry(nn.Module):
+    """How the cell of the network's own robot is built: buffers, so that they follow the network's device."""
+
+    projection: Tensor
+    scale: Tensor
+    center: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("projection", torch.zeros(3, 4), persistent=False)
+        self.register_buffer("scale", torch.ones(4), persistent=False)
+        self.register_buffer("center", torch.zeros(3), persistent=False)
+
+    def set_profile(self, profile: RobotProfile) -> None:
+        projection, scale, center = torch.from_numpy(cell_numbers(profile)).split([12, 4, 3])
+        self.projection.copy_(projection.reshape(3, 4))
+        self.scale.copy_(scale)
+        self.center.copy_(center)
+
+    def cells(self, numbers: Tensor) -> Cells:
+        """Those of a batch (B, 19), the own one's where they are NaN."""
+        own = torch.cat([self.projection.flatten(), self.scale, self.center])
+        projection, scale, center = numbers.where(~torch.isnan(numbers), own).split([12, 4, 3], -1)
+        return Cells(projection.unflatten(-1, (3, 4)), scale, center)
+
+
+def cell_numbers(profile: RobotProfile) -> np.ndarray:
+    """float32 (19,): what `Cells` has of the cell of a robot, one after the other."""
+    work, camera = profile.workspace, CameraModel.from_config(profile.camera)
+    scale = [work.max_step_xy, work.max_step_xy, work.max_step_z, work.max_step_yaw]
+    center = [*profile.bin_center, profile.floor_z]
+    return np.concatenate([camera.normalised_matrix().ravel(), scale, center]).astype(np.float32)
 
 
 class QNetwork(nn.Module):
@@ -140,9 +167,13 @@ class QNetwork(nn.Module):
         raise NotImplementedError
 
 
-def state_tensors(image: np.ndarray, pose: np.ndarray, opening: np.ndarray, step: np.ndarray) -> State:
-    """Arrays of a batch as a State, on the CPU."""
-    floats = (torch.as_tensor(np.asarray(value, np.float32)) for value in (pose, opening, step))
+def state_tensors(
+    image: np.ndarray, pose: np.ndarray, opening: np.ndarray, step: np.ndarray, cell: np.ndarray | None = None
+) -> State:
+    """Arrays of a batch as a State, on the CPU. cell: None for the network's own robot."""
+    if cell is None:
+        cell = np.full((len(pose), CELL_SIZE), np.nan)
+    floats = (torch.as_tensor(np.asarray(value, np.float32)) for value in (pose, opening, step, cell))
     return State(torch.as_tensor(np.ascontiguousarray(image)), *floats)
 
 
