@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.cell import Cell
-from robot_finetune.sim.randomisation import Randomisation, randomise_in_view
+from robot_finetune.sim.randomisation import Randomisation, place_camera, randomise_in_view
 from robot_finetune.sim.robot import sim_robot
 from robot_finetune.sim.robot_model import robot_model
 from robot_finetune.sim.teacher_policy import TEACHER, TeacherPolicy
@@ -74,27 +74,24 @@ def say_what_is_replaced(robot: str) -> None:
 
 def _rollout(config: RolloutConfig, seed: int) -> Episode | None:
     cell, policy, runner = _bench(config)
-    variation = load_variation(config.variation)
+    variation, today = load_variation(config.variation), cell.profile
     if config.randomise:
         rng = np.random.default_rng([seed // SCENES_A_DAY, 7])
+        today = replace(today, camera=place_camera(today, rng, config.randomise, config.randomisation))
         wander = config.randomise, config.patterns, config.randomisation
-        cell.set_variation(randomise_in_view(cell.profile, variation, rng, *wander))
+        cell.set_variation(randomise_in_view(today, variation, rng, *wander), today.camera)
+        if isinstance(policy, QPolicy):
+            policy.move_to(today)
     cell.reset(seed, config.family, at_start=True)
     policy.reseed(seed)
     try:
         episode = runner.run(f"{Path(config.variation).stem}-{seed:08d}", variation.name, config.mode)
     except EpisodeDiscarded:
         return None
-    episode.meta["cell"] = _cell_numbers(config.robot)  # so that another robot, too, can rehearse it
+    episode.meta["cell"] = cell_numbers(today).tolist()  # so that another robot, too, can rehearse it
     if config.randomise:  # what varies the mounting knows it: pre-training learns to see it
         episode.meta["mount"] = [0.0, -cell.variation.gripper.offset_m]
     return episode
-
-
-@lru_cache(maxsize=1)
-def _cell_numbers(robot: str) -> list[float]:
-    numbers: list[float] = cell_numbers(load_robot(robot)).tolist()
-    return numbers
 
 
 @lru_cache(maxsize=1)

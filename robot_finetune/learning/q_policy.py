@@ -42,9 +42,7 @@ class QPolicy:
     def __init__(
         self, checkpoint: Checkpoint, profile: RobotProfile, config: PolicyConfig = PolicyConfig(), seed: int = 0
     ) -> None:
-        self.config, self.profile = config, profile
-        self._max_yaw = profile.workspace.max_step_yaw
-        self._mirror = Mirror.of(profile) if config.mirror else None
+        self.config = config
         self._generator = torch.Generator().manual_seed(seed)
         self._lock = threading.Lock()
         self._pending: Checkpoint | None = None
@@ -54,7 +52,14 @@ class QPolicy:
         """Whether somebody wants to see the samples of the next decision."""
         self.samples: Samples | None = None
         """The last ones of the last decision, if somebody wanted them."""
-        self._use(checkpoint)
+        self.checkpoint = checkpoint
+        self.move_to(profile)
+
+    def move_to(self, profile: RobotProfile) -> None:
+        """Decide for the cell of `profile` from now on: for a camera that stands elsewhere now, and was calibrated."""
+        self.profile, self._max_yaw = profile, profile.workspace.max_step_yaw
+        self._mirror = Mirror.of(profile) if self.config.mirror else None
+        self.checkpoint.network.geometry.set_profile(profile)
 
     @property
     def version(self) -> int:
@@ -107,10 +112,6 @@ class QPolicy:
 
     def _keep(self, actions: Tensor, values: Tensor) -> None:
         self.samples = Samples(actions[0].cpu().numpy(), values[0].cpu().numpy())
-
-    def _use(self, checkpoint: Checkpoint) -> None:
-        checkpoint.network.geometry.set_profile(self.profile)
-        self.checkpoint = checkpoint
 
     def _uniform(self) -> float:
         return float(torch.rand((), generator=self._generator))

@@ -12,7 +12,7 @@ import numpy as np
 from robot_finetune.config import ConfigError
 from robot_finetune.robot.joint_trajectory import JointTrajectory
 from robot_finetune.robot.kinematics import Kinematics, Unreachable
-from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.robot.profile import CameraConfig, RobotProfile
 from robot_finetune.sim import object_slots, scene
 from robot_finetune.sim.appearance import VISUAL_GROUP
 from robot_finetune.sim.imaging import photograph
@@ -46,7 +46,7 @@ class Cell:
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
         self._time = self._finger_target = 0.0
         self._seed, self._family = seed, "training"
-        self._build(variation)
+        self._build(variation, profile.camera)
         self.reset(seed, at_start=True)
 
     def reset(self, seed: int, family: str = "training", at_start: bool = False) -> None:
@@ -79,14 +79,17 @@ class Cell:
     def variation(self) -> Variation:
         return self._variation
 
-    def set_variation(self, variation: Variation) -> None:
-        """Change the cell to `variation`; arm, fingers and time stay, the bin is filled again from the last seed."""
-        if variation == self._variation:
+    def set_variation(self, variation: Variation, camera: CameraConfig | None = None) -> None:
+        """Change the cell to `variation`; arm, fingers and time stay, the bin is filled again from the last seed.
+
+        camera: calibrated elsewhere than in the profile, with images as large."""
+        camera = camera or self.profile.camera
+        if (variation, camera) == (self._variation, self._camera):
             return
         qpos, act = self._data.qpos[self._robot_qpos].copy(), self._data.act.copy()
         finger_target = self._finger_target
         self._time += self._data.time
-        self._build(variation)
+        self._build(variation, camera)
         self._data.qpos[self._robot_qpos], self._data.act[:] = qpos, act
         self._finger_target = finger_target
         self._hold(self.joint_positions)
@@ -191,10 +194,10 @@ class Cell:
         renderer.update_scene(self._data, "camera", self._view)
         return np.asarray(renderer.render())
 
-    def _build(self, variation: Variation) -> None:
+    def _build(self, variation: Variation, camera: CameraConfig) -> None:
         self.close()
-        self._variation = variation
-        profile, model = self.profile, scene.build_model(self.profile, variation)
+        self._variation, self._camera = variation, camera
+        profile, model = self.profile, scene.build_model(self.profile, variation, camera)
         self._model, self._data = model, mujoco.MjData(model)
         self._arm_qpos = np.array([model.joint(name).qposadr[0] for name in profile.joints])
         self._arm_dofs = np.array([model.joint(name).dofadr[0] for name in profile.joints])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robot_finetune.config import ConfigError, setting
-from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.robot.profile import CameraConfig, RobotProfile
 from robot_finetune.sim.appearance import bin_in_view
 from robot_finetune.sim.variations import (
     RGB,
@@ -67,6 +67,13 @@ class Randomisation:
     pattern: tuple[float, float] = setting((0.01, 0.06), "smallest and largest spots and patches", unit="m", low=0.005)
     camera: float = setting(0.004, "of the camera's position", unit="m", low=0.0, high=0.15)
     turn: float = setting(0.4, "of the camera's turn about each axis", unit="degrees", low=0.0, high=15.0)
+    elsewhere: float = setting(
+        0.0, "part on which the camera stands elsewhere about the bin, and policies are told where", low=0.0, high=1.0
+    )
+    azimuth: float = setting(60.0, "how far to either side then, at most", unit="degrees", low=0.0, high=180.0)
+    elevation: tuple[float, float] = setting(
+        (35.0, 80.0), "least and greatest height above the horizon then", unit="degrees", low=5.0, high=89.0
+    )
     zoom: float = setting(0.01, "relative, of its focal length", low=0.0, high=0.2)
     varied: float = setting(0.5, "part of the objects of more builds and any colour", low=0.0, high=1.0)
     translucent: float = setting(0.2, "part on which the objects are see-through", low=0.0, high=1.0)
@@ -74,6 +81,34 @@ class Randomisation:
     crowd: int = setting(2, "most objects more, or less", low=0, high=4)
     finger: float = setting(0.08, "relative, of the fingers' width and thickness", low=0.0, high=0.5)
     image: ImageFaults = setting(ImageFaults)
+
+
+def place_camera(
+    profile: RobotProfile, rng: np.random.Generator, strength: float = 1.0, config: Randomisation = Randomisation()
+) -> CameraConfig:
+    """The calibrated camera of a day: the profile's, or one that looks at the bin from another side, from nearer or
+    farther, and sees it about as large. Raises ConfigError where hardly any sees the whole bin."""
+    camera, center = profile.camera, np.array([*profile.bin_center, profile.floor_z])
+    if not config.elsewhere or rng.random() >= config.elsewhere * strength:
+        return camera
+    towards = np.array(camera.position) - center
+    least = LEAST_IN_VIEW * max(0.5, bin_in_view(profile, CameraShift()))
+    for _ in range(TRIES):
+        azimuth = np.arctan2(towards[1], towards[0]) + np.radians(rng.uniform(-config.azimuth, config.azimuth))
+        elevation, nearer = np.radians(rng.uniform(*config.elevation)), rng.uniform(0.75, 1.25)
+        across = np.cos(elevation) * np.array([np.cos(azimuth), np.sin(azimuth)])
+        moved = replace(
+            camera,
+            position=_triple(center + nearer * np.linalg.norm(towards) * np.array([*across, np.sin(elevation)])),
+            target=_triple(center + 0.03 * rng.standard_normal(3)),
+            focal=float(camera.focal * nearer * rng.uniform(0.8, 1.15)),
+        )
+        if bin_in_view(replace(profile, camera=moved), CameraShift()) >= least:
+            return moved
+    raise ConfigError(
+        f"randomisation: azimuth = {config.azimuth}, elevation = {config.elevation}: the bin is hardly ever in the "
+        "view of the policy; allowed are smaller ones, and a crop in the middle of the image"
+    )
 
 
 def randomise_in_view(

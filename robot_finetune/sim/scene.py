@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import mujoco
 
-from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.robot.profile import CameraConfig, RobotProfile
 from robot_finetune.sim import appearance, object_slots
 from robot_finetune.sim.robot_model import BIN_CONTACTS, change_gripper, drive, robot_model, set_contacts
 from robot_finetune.sim.variations import Variation
@@ -13,10 +13,10 @@ from robot_finetune.sim.variations import Variation
 TIMESTEP = 0.004  # s
 
 
-def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
+def build_model(profile: RobotProfile, variation: Variation, camera: CameraConfig | None = None) -> mujoco.MjModel:
     """The compiled cell in the state that `variation` describes, with empty object slots named object_<i>.
 
-    Raises ConfigError for a robot that it cannot be built for."""
+    camera: calibrated elsewhere than in the profile. Raises ConfigError for a robot that it cannot be built for."""
     robot = robot_model(profile)
     spec = robot.new_spec()
     _set_options(spec)
@@ -26,7 +26,7 @@ def build_model(profile: RobotProfile, variation: Variation) -> mujoco.MjModel:
     floor = appearance.add_floor(spec, profile, variation.scene.floor)
     floor.condim, floor.contype, floor.conaffinity = 4, *BIN_CONTACTS
     appearance.add_lights(spec, profile, variation.scene.light)
-    appearance.add_camera(spec, profile.camera, variation.scene.camera)
+    appearance.add_camera(spec, camera or profile.camera, variation.scene.camera)
     appearance.tint(spec, variation.scene.tints, robot.gripper_links)
     object_slots.add_slots(spec, variation.scene.objects)
     return spec.compile()

@@ -9,11 +9,12 @@ from robot_finetune.cli import main
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack, unpack
 from robot_finetune.experiments.adaptation import AdaptConfig, explore
-from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
+from robot_finetune.experiments.rollouts import SCENES_A_DAY, RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig, cell_numbers
 from robot_finetune.robot.profile import load_robot
+from robot_finetune.sim.randomisation import Randomisation
 
 QUICK = ["--config", "adapt.yaml", "--grasps", "2", "--episodes", "2", "--processes", "1", "--json"]
 
@@ -79,6 +80,19 @@ def test_an_episode_depends_on_its_seed_alone():
     for one, other in zip(alone.steps, after_others.steps, strict=True):
         assert np.array_equal(one.observation.image, other.observation.image)
         assert np.array_equal(one.commanded.vector, other.commanded.vector)
+
+
+def test_a_policy_is_told_where_the_camera_of_the_day_stands_whatever_day_came_before(policy):
+    config = RolloutConfig(str(policy), randomise=1.0, randomisation=Randomisation(elsewhere=0.6))
+    days = list(rollouts(config, range(0, 6 * SCENES_A_DAY, SCENES_A_DAY)))
+    home = cell_numbers(load_robot()).tolist()
+    at_home = [day.meta["cell"] == home for day in days]
+    assert 0 < sum(at_home) < 6 and len({tuple(day.meta["cell"]) for day in days}) == 7 - sum(at_home)
+    for day in (at_home.index(True), at_home.index(False)):
+        (alone,) = rollouts(config, [day * SCENES_A_DAY])
+        for one, other in zip(alone.steps, days[day].steps, strict=True):
+            assert np.array_equal(one.observation.image, other.observation.image)
+            assert np.array_equal(one.commanded.vector, other.commanded.vector)
 
 
 def test_gradient_steps_grow_with_the_grasps_between_two_bounds():

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_finetune.config import ConfigError, from_mapping, to_mapping
+from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.appearance import bin_in_view
 from robot_finetune.sim.cell import Cell
-from robot_finetune.sim.randomisation import Randomisation, randomise, randomise_in_view
-from robot_finetune.sim.variations import CameraShift, Imaging, Kinds, Variation, load_variation
+from robot_finetune.sim.randomisation import Randomisation, place_camera, randomise, randomise_in_view
+from robot_finetune.sim.robot import sim_robot
+from robot_finetune.sim.variations import CameraShift, Imaging, Kinds, Objects, Scene, Variation, load_variation
 
 PROFILE = load_robot("sim")
 WIDE = Randomisation(camera=0.08, turn=6.0, zoom=0.1)
@@ -92,3 +94,42 @@ def test_a_scene_out_of_view_is_drawn_again_and_one_in_view_never() -> None:
     with pytest.raises(ConfigError, match="camera = 0.15, turn = 15.0, .* the bin is hardly ever in view"):
         for seed in range(400):
             randomise_in_view(PROFILE, Variation(), np.random.default_rng(seed), 3.0, config=anywhere)
+
+
+def test_a_camera_elsewhere_sees_the_whole_bin_from_as_far_aside_as_asked() -> None:
+    center = np.array([*PROFILE.bin_center, PROFILE.floor_z])
+    towards = np.array(PROFILE.camera.position) - center
+    config, moved = Randomisation(elsewhere=0.5, azimuth=40.0, elevation=(50.0, 70.0)), []
+    for seed in range(60):
+        camera = place_camera(PROFILE, np.random.default_rng(seed), config=config)
+        if camera == PROFILE.camera:
+            continue
+        assert bin_in_view(replace(PROFILE, camera=camera), CameraShift()) >= 0.85
+        x, y, z = np.array(camera.position) - center
+        moved.append(np.degrees([np.arctan2(y, x) - np.arctan2(towards[1], towards[0]), np.arctan2(z, np.hypot(x, y))]))
+    aside, height = np.array(moved).T
+    assert 15 < len(moved) < 45 and 25 < np.abs(aside).max() <= 40 and 50 <= height.min() < 55 < 65 < height.max() <= 70
+    assert place_camera(PROFILE, np.random.default_rng(0)) == PROFILE.camera
+    corner = replace(PROFILE, camera=replace(PROFILE.camera, crop=(0, 0, 30)))  # where these cameras see no bin
+    with pytest.raises(ConfigError, match="elevation .* the bin is hardly ever in the view"):
+        place_camera(corner, np.random.default_rng(0), config=replace(config, elsewhere=1.0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_image_of_a_camera_elsewhere_agrees_with_what_policies_are_told(seed: int) -> None:
+    camera = place_camera(PROFILE, np.random.default_rng(seed), config=Randomisation(elsewhere=1.0))
+    cell = Cell(PROFILE)
+    sim_robot(cell).arm.move_joints(np.array(PROFILE.out_of_view_joints))
+    cell.set_variation(Variation(scene=Scene(objects=Objects(count=1))), camera)
+    images, pixels = [], []
+    for scene in (5, 7):
+        cell.reset(scene)
+        images.append(cell.render().astype(int))
+        pixels.append(CameraModel.from_config(camera).project(cell.object_positions())[0])
+    cell.close()
+    rows, columns = np.nonzero(np.abs(images[0] - images[1]).max(axis=2) > 12)
+    changed = np.stack([columns, rows], axis=1)
+    for pixel in pixels:
+        assert np.linalg.norm(changed - pixel, axis=1).min() < 3, "something is where the object should be"
+    near = np.min([np.linalg.norm(changed - pixel, axis=1) for pixel in pixels], axis=0)
+    assert np.median(near) < 10, "and hardly anything elsewhere"
