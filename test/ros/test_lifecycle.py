@@ -137,7 +137,8 @@ def test_an_inactive_logger_loses_no_grasp(spawn_node, ros, manage, tmp_path):
     assert (tmp_path / "episodes" / "e0003.mcap").is_file() and "e0003" not in ids(summaries)
 
 
-def test_a_deactivated_policy_stops_the_arm_and_starts_again_when_active(cell, ros, manage):
+def test_a_deactivated_policy_stops_the_arm_and_starts_again_when_active(slow_cell, ros, manage):
+    cell = slow_cell  # so that the transition falls into a grasp
     cell.logger()
     node, process = manage("policy"), cell.policy(bring_up=False)
     positions = []
