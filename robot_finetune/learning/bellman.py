@@ -74,12 +74,12 @@ def bellman_target(reward: Tensor, bootstrap: Tensor, discount: Tensor, step_cos
     return (reward + discount * bootstrap - step_cost * (discount > 0)).clamp(0, 1)
 
 
-def unseen(shift: Tensor, mount: Tensor, error: Tensor) -> Tensor:
-    """Mean error [cm] of where the network sees the gripper (B, 2), in poses that are wrong by `error` (B, 2) [m].
+def unseen(seen: Tensor, mount: Tensor, error: Tensor) -> Tensor:
+    """Mean error [cm] of where the network sees the gripper (B, 2) [m], in poses that are wrong by `error` (B, 2) [m].
 
     Rows count as right where `mount` (B, 2) [m] is NaN: nobody knows where the gripper is.
     """
-    seen = shift + error
+    seen = seen + error
     mount = mount.where(~torch.isnan(mount), seen.detach())
     return F.smooth_l1_loss(100 * seen, 100 * mount, beta=0.5)
 
@@ -181,7 +181,7 @@ class QLearner:
             features = self._online.encode(state)
             logit = self._online.q(features, batch.action)[:, 0].float()
         loss = F.binary_cross_entropy_with_logits(logit, target)
-        loss = loss + self.config.see_gripper * unseen(features.shift, batch.mount, batch.error)
+        loss = loss + self.config.see_gripper * unseen(features.seen, batch.mount, batch.error)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.team.average(self.network)

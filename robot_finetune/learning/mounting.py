@@ -57,7 +57,7 @@ class Mounting:
         rows, images = self.new.read_all()
         few = slice(None, None, -(-len(rows) // IMAGES))
         state = state_tensors(images[few], *(rows[name][few] for name in ("pose", "opening", "step", "cell")))
-        shift = self._start.encode(state.to(self._start.device)).shift.float().cpu().numpy()
+        shift = self._start.encode(state.to(self._start.device)).seen.float().cpu().numpy()
         place, scatter = np.median(shift, axis=0), float(np.linalg.norm(shift.std(0)))
         clear = float(np.linalg.norm(place)) > max(SMALLEST, CLEAR * scatter)
         return place if clear else np.zeros_like(place)

@@ -17,7 +17,7 @@ class SeesBrightness(QNetwork):
     def encode(self, state):
         aside = state.image.float().mean((1, 2, 3)) / 1000
         shift = torch.stack([torch.zeros_like(aside), -aside], 1)
-        return Features(shift, shift, shift, state.pose, self.geometry.cells(state.cell))
+        return Features(shift, shift, shift, shift, state.pose, self.geometry.cells(state.cell))
 
 
 def replay(brightness) -> ReplayBuffer:

@@ -7,9 +7,10 @@ import numpy as np
 import own_arm
 import pytest
 
-from robot_finetune.config import ConfigError
+from robot_finetune.config import ConfigError, share_path
 from robot_finetune.data.step_arrays import from_png
 from robot_finetune.experiments.cell_picture import write_picture
+from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.pretrain import check_view
 from robot_finetune.robot.episode_runner import EpisodeRunner, RunnerConfig
 from robot_finetune.robot.kinematics import Kinematics
@@ -218,3 +219,10 @@ def test_a_picture_of_the_cell_is_put_beside_the_camera_s_own(tmp_path):
     (tmp_path / "note.png").write_text("none")
     with pytest.raises(ConfigError, match="neither PNG nor JPEG"):
         write_picture("sim", "base", "start", tmp_path / "note.png", tmp_path / "three.png")
+
+
+def test_the_shipped_policy_grasps_with_an_arm_and_a_camera_that_it_has_never_seen():
+    """Its own view of the gripper means nothing here: the calibration is believed."""
+    pytest.importorskip("pybullet_data")
+    found = evaluate(str(share_path("models", "base")), "base", 20, 3, str(PANDA))
+    assert found["successes"] >= 10, found

@@ -16,16 +16,23 @@ BASE = str(share_path("models", "base"))
 
 
 @torch.inference_mode()
-def seen(variation: str, looks: int) -> torch.Tensor:
-    """Where the gripper is seen on average (2,) [m], tool frame, in the steps of a few grasps."""
-    episodes = rollouts(RolloutConfig(BASE, variation, noise=0.0), range(310, 318))
+def features(variation: str, looks: int = 2, robot: str = "sim", draw: bool = False):
+    """What the shipped network makes of the steps of a few grasps. draw: of images of noise in their place."""
+    episodes = rollouts(RolloutConfig("teacher", variation, robot, noise=0.0), range(310, 318))
     views = [step.observation for episode in episodes for step in episode.steps]
     network = load_checkpoint(BASE).network.eval()
     network.config = replace(network.config, looks=looks)
-    network.geometry.set_profile(load_robot())
+    network.geometry.set_profile(load_robot(robot))
     names = ("image", "pose", "opening", "step")
     state = state_tensors(*(np.stack([getattr(view, name) for view in views]) for name in names))
-    return network.encode(state).shift.mean(0)
+    if draw:
+        state = state._replace(image=torch.randint(0, 256, state.image.shape, dtype=torch.uint8))
+    return network.encode(state)
+
+
+def seen(variation: str, looks: int) -> torch.Tensor:
+    """Where the gripper is seen on average (2,) [m], tool frame."""
+    return features(variation, looks).seen.mean(0)
 
 
 @pytest.mark.parametrize(("variation", "aside"), [("base", 0.0), ("offset_gripper_3cm", 0.03)])
@@ -36,3 +43,9 @@ def test_a_small_offset_is_seen(variation, aside):
 def test_a_second_look_finds_a_gripper_that_is_far_off():
     (_, once), (_, twice) = (seen("offset_gripper_10cm", looks) for looks in (1, 2))
     assert abs(twice + 0.1) < 0.02 < abs(once + 0.1)
+
+
+def test_its_own_gripper_is_believed_to_be_where_it_is_seen_and_one_that_it_cannot_make_out_where_it_was_calibrated():
+    own, nothing = features("offset_gripper_3cm"), features("base", draw=True)
+    assert torch.equal(own.shift, own.seen)
+    assert nothing.seen.norm(dim=1).median() > 0.01 and nothing.shift.norm(dim=1).median() == 0

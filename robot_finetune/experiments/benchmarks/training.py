@@ -80,7 +80,7 @@ def bare_update(learner: QLearner, prepared: Prepared) -> None:
         features = network.encode(batch.state)
         logit = network.q(features, batch.action)[:, 0].float()
     loss = F.binary_cross_entropy_with_logits(logit, prepared.target)
-    loss = loss + config.see_gripper * unseen(features.shift, batch.mount, batch.error)
+    loss = loss + config.see_gripper * unseen(features.seen, batch.mount, batch.error)
     learner.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)

@@ -102,11 +102,13 @@ class Cells(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What `q` needs of a state. map: (B, C, H, W). context: (B, K). shift: (B, 2) [m, tool frame]. pose: (B, 4)."""
+    """What `q` needs of a state. map: (B, C, H, W). context: (B, K). shift, seen: (B, 2) [m, tool frame], where the
+    gripper is believed to be and where it is seen, beside where the calibration says. pose: (B, 4)."""
 
     map: Tensor
     context: Tensor
     shift: Tensor
+    seen: Tensor
     pose: Tensor
     cells: Cells
 
