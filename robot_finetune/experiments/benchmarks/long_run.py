@@ -131,11 +131,11 @@ def collect(plan: Plan) -> dict[str, dict[str, dict[str, str]]]:
 
 def markdown(result: dict[str, Any]) -> str:
     """A table a recipe."""
-    text = "# Long run\n\n"
+    text = "# Long run\n"
     for recipe, rows in result["curves"].items():
         head = ["gradient steps", *next(iter(rows.values()))]
         title = f"{recipe}: success while it learns on from the same {result['grasps']} grasps, at a constant rate"
-        text += table(title, head, [[step, *row.values()] for step, row in rows.items()])
+        text += "\n" + table(title, head, [[step, *row.values()] for step, row in rows.items()])
     return text + origin(result["made_by"])
 
 

@@ -229,14 +229,14 @@ def markdown(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     title = f"Sessions of {plan['grasps']} exploring grasps; {plan['episodes']} grasps measure what is deployed"
     head = ["session", "sessions", "first policy", "deployed policy", "significantly worse", "a later version deployed"]
-    text += table(title, head, [[str(value) for value in row] for row in rows])
+    text += "\n" + table(title, head, [[str(value) for value in row] for row in rows])
     variations = sorted(found["first"])
     kinds = [kind for kind in (GATED, IMMEDIATE) if kind in found["sessions"]]
     rows = [
         [name, found["first"][name], *(found["sessions"][kind]["by_variation"].get(name, "") for kind in kinds)]
         for name in variations
     ]
-    text += table("By variation [95 % interval]", ["variation", "first policy", *kinds], rows)
+    text += "\n" + table("By variation [95 % interval]", ["variation", "first policy", *kinds], rows)
     return "# Trust\n\n" + text + origin(result["made_by"])
 
 
