@@ -83,13 +83,14 @@ def test_versions_come_from_a_trainer_that_shares_no_folder(way, cell, trainer, 
 
 class Pieces:
     """The service of a trainer, in the test's node, that gives `count` pieces and is gone. change: what the line makes
-    of a piece."""
+    of a piece. linger: seconds that it stays after the last one, which is lost where its service is gone too soon."""
 
-    def __init__(self, ros, announced, count, change=bytes):
+    def __init__(self, ros, announced, count, change=bytes, linger=0.0):
         self.offsets = []
         service = ros.node.create_service(ReadVersion, "trainer/read_version", self._answer)
         self._announced, self._change = announced, change
         ros.wait_until(lambda: len(self.offsets) >= count, "the pieces asked for")
+        ros.spin_for(linger)
         ros.node.destroy_service(service)
 
     def _answer(self, asked, response):
@@ -136,12 +137,12 @@ def test_a_damaged_piece_is_refused_in_one_line(cell, there, ros):
     ros.wait_until(lambda: cell.summaries, "a grasp")
     cell.tell(1, announced.path, announced.sha256)
     pieces = -(-os.path.getsize(f"{announced.path}/{WEIGHTS}") // CHUNK)
-    Pieces(ros, announced, pieces, lambda data: bytes([data[0] ^ 1]) + data[1:])
+    Pieces(ros, announced, pieces, lambda data: bytes([data[0] ^ 1]) + data[1:], linger=1.0)
     refusal = f"version 1 is not used, version 0 goes on: {WEIGHTS} has arrived with another sha256 than was announced"
     ros.wait_until(lambda: refusal in policy.output, "the refusal")
     assert cell.status.message == refusal and "Traceback" not in policy.output
     cell.tell(1, announced.path, announced.sha256)
-    Pieces(ros, announced, pieces + 1)
+    Pieces(ros, announced, pieces + 1, linger=1.0)
     acts(ros, cell, 1)
 
 
