@@ -18,7 +18,7 @@ from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig, State
 from robot_finetune.learning.q_policy import PolicyConfig, QPolicy, probe
 from robot_finetune.robot.profile import RobotProfile
-from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
+from robot_finetune.types import CELL_SIZE, Action, Episode, GraspOutcome, Observation, Step
 
 CONFIG = NetworkConfig("grasping44", image_size=472)
 PROFILE = RobotProfile()
@@ -43,7 +43,7 @@ def states(count: int, seed: int = 0) -> State:
     pose = torch.rand(count, 4, generator=generator) * torch.tensor([0.3, 0.4, 0.2, 1.0]) + torch.tensor(
         [0.45, -0.2, 0, 0]
     )
-    cell = torch.full((count, 19), torch.nan)
+    cell = torch.full((count, CELL_SIZE), torch.nan)
     return State(image, pose, torch.rand(count, generator=generator), torch.arange(count).float(), cell)
 
 

@@ -14,6 +14,7 @@ from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import State
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.robot.profile import RobotProfile
+from robot_finetune.types import CELL_SIZE
 
 SIM = RobotProfile()
 ACROSS = replace(  # the same cell, that stands to the left of the robot
@@ -42,7 +43,7 @@ def views(profile, count=6, seed=0):
         torch.from_numpy(pose.astype(np.float32)),
         torch.rand(count),
         torch.zeros(count),
-        torch.full((count, 19), torch.nan),
+        torch.full((count, CELL_SIZE), torch.nan),
     )
     return state, torch.from_numpy(rng.uniform(-1, 1, (count, 5, 8)).astype(np.float32))
 

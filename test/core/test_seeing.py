@@ -9,24 +9,25 @@ import torch
 from robot_finetune.config import share_path
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint
-from robot_finetune.learning.networks.interface import state_tensors
+from robot_finetune.learning.networks.interface import Features, state_tensors
 from robot_finetune.robot.profile import load_robot
 
 BASE = str(share_path("models", "base"))
 
 
 @torch.inference_mode()
-def features(variation: str, looks: int = 2, robot: str = "sim", draw: bool = False):
-    """What the shipped network makes of the steps of a few grasps. draw: of images of noise in their place."""
-    episodes = rollouts(RolloutConfig("teacher", variation, robot, noise=0.0), range(310, 318))
+def features(variation: str, looks: int = 2, noise: bool = False) -> Features:
+    """What the shipped network makes of the steps of a few grasps. noise: of images of it in the place of theirs."""
+    episodes = rollouts(RolloutConfig(BASE, variation, noise=0.0), range(310, 318))
     views = [step.observation for episode in episodes for step in episode.steps]
     network = load_checkpoint(BASE).network.eval()
     network.config = replace(network.config, looks=looks)
-    network.geometry.set_profile(load_robot(robot))
+    network.geometry.set_profile(load_robot())
     names = ("image", "pose", "opening", "step")
     state = state_tensors(*(np.stack([getattr(view, name) for view in views]) for name in names))
-    if draw:
-        state = state._replace(image=torch.randint(0, 256, state.image.shape, dtype=torch.uint8))
+    if noise:
+        random = torch.Generator().manual_seed(0)
+        state = state._replace(image=torch.randint(0, 256, state.image.shape, generator=random, dtype=torch.uint8))
     return network.encode(state)
 
 
@@ -46,6 +47,6 @@ def test_a_second_look_finds_a_gripper_that_is_far_off():
 
 
 def test_its_own_gripper_is_believed_to_be_where_it_is_seen_and_one_that_it_cannot_make_out_where_it_was_calibrated():
-    own, nothing = features("offset_gripper_3cm"), features("base", draw=True)
+    own, nothing = features("offset_gripper_3cm"), features("base", noise=True)
     assert torch.equal(own.shift, own.seen)
     assert nothing.seen.norm(dim=1).median() > 0.01 and nothing.shift.norm(dim=1).median() == 0

@@ -4,6 +4,7 @@ the way holds up no grasp. Trainer and policy share no folder here."""
 import os
 import shutil
 from array import array
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,19 +82,26 @@ def test_versions_come_from_a_trainer_that_shares_no_folder(way, cell, trainer, 
     assert all("Traceback" not in process.output for process in (policy, trained))
 
 
-class Pieces:
-    """The service of a trainer, in the test's node, that gives `count` pieces and is gone. change: what the line makes
-    of a piece. linger: seconds that it stays after the last one, which is lost where its service is gone too soon."""
+class NextAsked(Exception):
+    """One more piece is asked for: all before it have arrived."""
 
-    def __init__(self, ros, announced, count, change=bytes, linger=0.0):
-        self.offsets = []
+
+class Pieces:
+    """The service of a trainer, in the test's node, that gives `count` pieces and is gone once the last one has
+    arrived. change: what the line makes of a piece. arrived: tells that it has; else the next one is asked for."""
+
+    def __init__(self, ros, announced, count, change=bytes, arrived=None):
+        self.offsets, self._wanted = [], count
         service = ros.node.create_service(ReadVersion, "trainer/read_version", self._answer)
         self._announced, self._change = announced, change
-        ros.wait_until(lambda: len(self.offsets) >= count, "the pieces asked for")
-        ros.spin_for(linger)
+        ros.wait_until(lambda: len(self.offsets) == count, "the pieces asked for")
+        with suppress(NextAsked):
+            ros.wait_until(arrived or (lambda: False), "the arrival of the last one")
         ros.node.destroy_service(service)
 
     def _answer(self, asked, response):
+        if len(self.offsets) == self._wanted:
+            raise NextAsked
         data, response.size = read_piece(Path(self._announced.path), self._announced, asked.file, asked.offset)
         response.data = array("B", self._change(data))
         self.offsets.append(asked.offset)
@@ -120,7 +128,7 @@ def test_the_robot_works_on_while_a_version_does_not_arrive_and_its_rest_comes_f
     assert "version 1 has not arrived, version 0 goes on: " in late(health)[-1]
     count = len(cell.summaries)
     ros.wait_until(lambda: len(cell.summaries) > count + 1, "grasps meanwhile")
-    assert Pieces(ros, announced, 1).offsets[0] >= 2 * CHUNK  # the last piece may have been lost with its service
+    assert Pieces(ros, announced, 1).offsets == [3 * CHUNK]
     trained = trainer()
     ros.wait_until(lambda: "active" in trained.output, "the trainer")
     acts(ros, cell, 1)
@@ -137,13 +145,12 @@ def test_a_damaged_piece_is_refused_in_one_line(cell, there, ros):
     ros.wait_until(lambda: cell.summaries, "a grasp")
     cell.tell(1, announced.path, announced.sha256)
     pieces = -(-os.path.getsize(f"{announced.path}/{WEIGHTS}") // CHUNK)
-    Pieces(ros, announced, pieces, lambda data: bytes([data[0] ^ 1]) + data[1:], linger=1.0)
     refusal = f"version 1 is not used, version 0 goes on: {WEIGHTS} has arrived with another sha256 than was announced"
-    ros.wait_until(lambda: refusal in policy.output, "the refusal")
+    damage = lambda data: bytes([data[0] ^ 1]) + data[1:]  # noqa: E731
+    Pieces(ros, announced, pieces, damage, arrived=lambda: refusal in policy.output)
     assert cell.status.message == refusal and "Traceback" not in policy.output
     cell.tell(1, announced.path, announced.sha256)
-    Pieces(ros, announced, pieces + 1, linger=1.0)
-    acts(ros, cell, 1)
+    Pieces(ros, announced, pieces + 1, arrived=lambda: cell.summaries[-1].policy_version == 1)
 
 
 def test_a_way_that_is_none_ends_the_node_with_one_line(cell):
