@@ -41,7 +41,7 @@ class KnownMeta:
     decision_ms: tuple[float | None, ...] = setting((), "wall time of each decision", unit="ms", low=0.0)
     number: int = setting(0, "of the episode in its folder, in the order in which they were made", low=0)
     mount: tuple[float, float] | None = setting(None, "where the gripper really is", unit="m")
-    cell: tuple[float, ...] | None = setting(None, "how the cell is built, where a simulation says so: 19 numbers")
+    cell: tuple[float, ...] | None = setting(None, "how the cell is built: 19 numbers, of perception.cell_numbers")
 
     def __post_init__(self) -> None:
         if self.cell is not None and len(self.cell) != CELL_SIZE:

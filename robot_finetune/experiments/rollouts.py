@@ -15,8 +15,9 @@ from robot_finetune.config import setting
 from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.learning.checkpoint import load_checkpoint
 from robot_finetune.learning.device import AUTO, choose
-from robot_finetune.learning.networks.interface import NetworkConfig, cell_numbers
+from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.learning.q_policy import QPolicy
+from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.perception.grasp_success import GraspDetector
 from robot_finetune.perception.scripted_policy import ScriptedPolicy
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig

@@ -45,7 +45,7 @@ class BellmanConfig:
     weight_decay: float = setting(1e-4, "decoupled weight decay (QT-Opt: L2 7e-5)", low=0.0, high=1.0)
     gradient_clip: float = setting(10.0, "largest gradient norm", low=0.01, high=1e6)
     see_gripper: float = setting(
-        0.2, "weight of the error, in cm, of where the gripper is seen, where that is known (ours)", low=0.0, high=10.0
+        0.2, "weight of the error, in cm, of where the gripper is seen and how surely (ours)", low=0.0, high=10.0
     )
     target_cem: CEMConfig = setting(TARGET_CEM, "CEM of the Bellman target")
     compile: bool = setting(False, "torch.compile of the networks: faster steps, after minutes of compiling")
@@ -72,16 +72,6 @@ def bellman_target(reward: Tensor, bootstrap: Tensor, discount: Tensor, step_cos
     """Targets (B,) in [0, 1]: reward + discount * bootstrap, less the step cost where the episode goes on (discount >
     0)."""
     return (reward + discount * bootstrap - step_cost * (discount > 0)).clamp(0, 1)
-
-
-def unseen(seen: Tensor, mount: Tensor, error: Tensor) -> Tensor:
-    """Mean error [cm] of where the network sees the gripper (B, 2) [m], in poses that are wrong by `error` (B, 2) [m].
-
-    Rows count as right where `mount` (B, 2) [m] is NaN: nobody knows where the gripper is.
-    """
-    seen = seen + error
-    mount = mount.where(~torch.isnan(mount), seen.detach())
-    return F.smooth_l1_loss(100 * seen, 100 * mount, beta=0.5)
 
 
 def mixed_batch(counts: Sequence[tuple[Sampled, int]], config: BellmanConfig, rng: np.random.Generator) -> Batch:
@@ -181,7 +171,8 @@ class QLearner:
             features = self._online.encode(state)
             logit = self._online.q(features, batch.action)[:, 0].float()
         loss = F.binary_cross_entropy_with_logits(logit, target)
-        loss = loss + self.config.see_gripper * unseen(features.seen, batch.mount, batch.error)
+        unseen = self.network.unseen(features, batch.mount - batch.error, self.generator)
+        loss = loss + self.config.see_gripper * unseen
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.team.average(self.network)

@@ -1,8 +1,8 @@
 """How the gripper is mounted in the new data, as far as its images say.
 
 Nobody measured it. The policy that fine-tuning starts from says in each image where it sees the gripper. If it says the
-same everywhere, and not where the calibration says, the gripper is mounted there. If it says now this and now that,
-something else in the scene confuses it, and the gripper is where the calibration says.
+same everywhere, and not where the calibration says, the gripper is mounted there. If it says now this and now that, or can
+hardly ever make it out, the gripper is where the calibration says.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
 from robot_finetune.learning.networks.interface import QNetwork, state_tensors
+from robot_finetune.learning.networks.seeing import VAGUE
 from robot_finetune.learning.scene_transfer import GROWTH, IMAGES
 
 CLEAR = 3.0  # times the scatter, that a displacement must be to be believed
@@ -57,7 +58,10 @@ class Mounting:
         rows, images = self.new.read_all()
         few = slice(None, None, -(-len(rows) // IMAGES))
         state = state_tensors(images[few], *(rows[name][few] for name in ("pose", "opening", "step", "cell")))
-        shift = self._start.encode(state.to(self._start.device)).seen.float().cpu().numpy()
+        views = self._start.encode(state.to(self._start.device))
+        shift = views.seen[views.spread < VAGUE].float().cpu().numpy()
+        if 2 * len(shift) < len(views.seen):
+            return np.zeros(2, np.float32)
         place, scatter = np.median(shift, axis=0), float(np.linalg.norm(shift.std(0)))
         clear = float(np.linalg.norm(place)) > max(SMALLEST, CLEAR * scatter)
         return place if clear else np.zeros_like(place)

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
-from robot_finetune.learning.networks.interface import cell_numbers
 from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.perception.scene_change import bin_mask
 from robot_finetune.robot.preprocess import preprocess
 from robot_finetune.robot.profile import RobotProfile

@@ -25,6 +25,7 @@ from robot_finetune.data.label_log import Label, Labels, add_label
 from robot_finetune.data.layout import EPISODES
 from robot_finetune.data.open_episodes import OpenEpisode, OpenEpisodes
 from robot_finetune.msg import EpisodeLost, EpisodePhase, EpisodeSummary, GraspOutcome, GraspVerdict, PolicyStep
+from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.checked import finite, plain_text
 from robot_finetune.ros.constants import MODE, PHASE, VERDICT
@@ -96,7 +97,8 @@ class EpisodeLoggerNode(ManagedNode):
 
     def configure(self) -> None:
         self._config = read_parameters(self, EpisodeLoggerParameters)
-        self._joints = list(load_robot(self._config.robot).joints)
+        robot = load_robot(self._config.robot)
+        self._joints, self._cell = list(robot.joints), cell_numbers(robot).tolist()
         self._folder = Path(self._config.out).expanduser().absolute() / EPISODES
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._folder)
@@ -254,6 +256,7 @@ class EpisodeLoggerNode(ManagedNode):
             "joint_names": self._joints,
             "frame_id": heard[0].frame_id,
             "camera_frame_id": heard[0].camera_frame_id,
+            "cell": self._cell,  # a later calibration, or another robot, sees these images as they were made
         }
         steps = tuple(step.step for step in heard)
         context = (message.variation, MODE.name(message.mode), message.end_reason, steps[0].observation.stamp, meta)

@@ -62,7 +62,7 @@ HEAD = (
     f"  {'step':>4} {'time':>7} {'version':>7} {'q':>5} {'ms':>5} {'x':>6} {'y':>6} {'z':>6} {'yaw':>5} open  "
     "commanded (dx dy dz of the largest step, turn)"
 )
-_TOLD = (LABEL, JUDGED, "decision_ms", "number", "joint_names")
+_TOLD = (LABEL, JUDGED, "decision_ms", "number", "joint_names", "cell")
 
 
 def _steps(episode: Episode) -> list[str]:

@@ -12,7 +12,8 @@ from robot_finetune.experiments.adaptation import AdaptConfig, explore
 from robot_finetune.experiments.rollouts import SCENES_A_DAY, RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import NetworkConfig, cell_numbers
+from robot_finetune.learning.networks.interface import NetworkConfig
+from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.randomisation import Randomisation
 

@@ -30,9 +30,8 @@ class Foreseeing(QNetwork):
     def encode(self, state):
         white = state.image.float().mean((1, 2, 3)) > 127
         sign = torch.where(white, 1.0, -1.0)[:, None]
-        nothing, at_calibration = torch.zeros(len(sign), 0, 1, 1), torch.zeros(len(sign), 2)
-        cells = self.geometry.cells(state.cell)
-        return Features(nothing, sign, at_calibration, at_calibration, state.pose, cells)
+        nothing = torch.zeros(len(sign), 0, 1, 1)
+        return Features.at_calibration(nothing, sign, state.pose, self.geometry.cells(state.cell))
 
     def q(self, features, action):
         return self.sure * features.context - 20.0 * (action[..., CLOSE] < 0) * (features.context > 2)

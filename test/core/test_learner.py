@@ -9,7 +9,7 @@ import torch
 
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.learning.augmentation import AugmentationConfig, miscalibrate
-from robot_finetune.learning.bellman import BellmanConfig, bellman_target, unseen
+from robot_finetune.learning.bellman import BellmanConfig, bellman_target
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError
 from robot_finetune.learning.finetuner import FineTuneConfig, FineTuner
 from robot_finetune.learning.networks.build import build_network
@@ -90,15 +90,6 @@ def test_one_update_by_hand():
     assert float(learner.lagged.head[-1].bias) == 0.5
     learner.update(batch)
     assert torch.equal(learner.lagged.head[-1].bias, learner.target.head[-1].bias)
-
-
-def test_where_the_gripper_is_seen_by_hand():
-    shift = torch.tensor([[0.01, 0.0], [0.03, 0.02]])
-    error = torch.tensor([[0.0, 0.0], [-0.02, -0.02]])
-    known = torch.zeros(2, 2)
-    assert unseen(shift, known, error).item() == pytest.approx((0.75 + 0.75) / 4)  # 1 cm twice, 0 cm twice
-    half_known = torch.tensor([[0.0, 0.0], [torch.nan, torch.nan]])
-    assert unseen(shift, half_known, error).item() == pytest.approx(0.75 / 4)
 
 
 def test_an_error_of_calibration_is_the_same_before_and_after_the_action():

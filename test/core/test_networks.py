@@ -9,7 +9,8 @@ import torch
 from robot_finetune.config import share_path
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import NETWORKS, build_network
-from robot_finetune.learning.networks.interface import ARCHITECTURES, NetworkConfig, cell_numbers, state_tensors
+from robot_finetune.learning.networks.interface import ARCHITECTURES, NetworkConfig, state_tensors
+from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.robot.profile import RobotProfile
 
 PROFILE = RobotProfile()

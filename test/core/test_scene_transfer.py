@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from robot_finetune.data.replay_buffer import ReplayBuffer
-from robot_finetune.learning.networks.interface import cell_numbers
 from robot_finetune.learning.scene_transfer import SceneTransfer, middle_image
+from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import Action, Episode, GraspOutcome, Observation, Step
 

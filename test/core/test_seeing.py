@@ -1,4 +1,5 @@
-"""The shipped base policy sees where the gripper really is, wherever it is mounted, and nobody told it."""
+"""The shipped base policy sees where the gripper really is, wherever it is mounted, and nobody told it; and it knows
+where it does not."""
 
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import torch
 from robot_finetune.config import share_path
 from robot_finetune.experiments.rollouts import RolloutConfig, rollouts
 from robot_finetune.learning.checkpoint import load_checkpoint
+from robot_finetune.learning.networks import seeing
 from robot_finetune.learning.networks.interface import Features, state_tensors
 from robot_finetune.robot.profile import load_robot
 
@@ -50,3 +52,32 @@ def test_its_own_gripper_is_believed_to_be_where_it_is_seen_and_one_that_it_cann
     own, nothing = features("offset_gripper_3cm"), features("base", noise=True)
     assert torch.equal(own.shift, own.seen)
     assert nothing.seen.norm(dim=1).median() > 0.01 and nothing.shift.norm(dim=1).median() == 0
+
+
+def test_the_error_of_where_it_is_seen_by_hand():
+    seen, exact = torch.tensor([[0.01, 0.0], [0.03, 0.02]]), torch.full((2,), 1e-9)
+    surprise = [(error / 0.5 + np.log(0.5)) / 2 for error in (1.0, 1.0)]  # both are 1 cm off
+    place = torch.tensor([[0.0, 0.0], [0.02, 0.02]])
+    assert seeing.misplaced(seen, exact, place).item() == pytest.approx((0.75 + 0.75) / 4 + np.mean(surprise))
+    place[1] = torch.nan
+    assert seeing.misplaced(seen, exact, place).item() == pytest.approx(0.75 / 4 + surprise[0] / 2)
+
+
+@pytest.mark.parametrize("error", [0.02, 0.05])
+def test_a_spread_like_the_error_is_best(error):
+    seen, place = torch.tensor([[0.0, error]]), torch.zeros(1, 2)
+    spreads = torch.arange(0.005, 0.1, 0.001)
+    losses = torch.stack([seeing.misplaced(seen, spread[None], place) for spread in spreads])
+    assert spreads[losses.argmin()].item() == pytest.approx(error, abs=0.0021)
+
+
+def test_the_gripper_is_not_in_a_window_at_a_place_away_from_it():
+    place = torch.tensor([[0.05, -0.1], [torch.nan, torch.nan]]).repeat(200, 1)
+    away = seeing.places_away(place, torch.Generator().manual_seed(1))
+    far = (away - torch.nan_to_num(place)).norm(dim=1)
+    assert far.min() >= 0.2 and far.max() <= 0.35 and far.std() > 0.03
+
+
+def test_being_sure_of_nothing_costs():
+    assert seeing.imagined(torch.tensor([0.11, 0.2])) == 0
+    assert seeing.imagined(torch.tensor([0.01, 0.11])).item() == pytest.approx(2.5)

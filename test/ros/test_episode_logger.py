@@ -9,6 +9,8 @@ from robot_finetune.data.episode_log import read_episode
 from robot_finetune.data.episode_store import EpisodeStore
 from robot_finetune.data.label_log import is_discarded, read_labels
 from robot_finetune.msg import EpisodeSummary, GraspOutcome, GraspVerdict, PolicyStep
+from robot_finetune.perception.cell_numbers import cell_numbers
+from robot_finetune.robot.profile import load_robot
 from robot_finetune.ros.conversions import outcome_to_message, step_to_message
 from robot_finetune.ros.node.qos import COMMAND, EPISODE, STEP
 from robot_finetune.ros.node.stamps import to_stamp
@@ -95,6 +97,9 @@ def test_a_summary_tells_of_an_episode_that_is_on_disk(spawn_node, ros, grasps, 
         "opening": 0.4
     }
     assert (episode.variation, episode.mode, episode.end_reason) == ("base", "explore", "closed")
+    assert (
+        episode.meta["cell"] == cell_numbers(load_robot("sim")).tolist()
+    )  # after a recalibration it is as it was made
 
 
 def test_a_restarted_logger_writes_what_it_missed(spawn_node, ros, grasps, summaries, tmp_path):

@@ -31,7 +31,7 @@ from robot_finetune.experiments.benchmarks._timing import (
 )
 from robot_finetune.learning.augmentation import augment
 from robot_finetune.learning.batches import TensorBatch
-from robot_finetune.learning.bellman import QLearner, mixed_batch, unseen
+from robot_finetune.learning.bellman import QLearner, mixed_batch
 from robot_finetune.learning.cem import move_actions
 from robot_finetune.learning.checkpoint import Checkpoint
 from robot_finetune.learning.device import choose, describe, has_bfloat16, mixed_precision
@@ -80,7 +80,7 @@ def bare_update(learner: QLearner, prepared: Prepared) -> None:
         features = network.encode(batch.state)
         logit = network.q(features, batch.action)[:, 0].float()
     loss = F.binary_cross_entropy_with_logits(logit, prepared.target)
-    loss = loss + config.see_gripper * unseen(features.seen, batch.mount, batch.error)
+    loss = loss + config.see_gripper * network.unseen(features, batch.mount - batch.error, learner.generator)
     learner.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robot_finetune.learning.networks import seeing
 from robot_finetune.learning.networks.interface import (
     Cells,
     Features,
@@ -21,10 +22,6 @@ from robot_finetune.learning.networks.interface import (
     State,
     full_precision,
 )
-
-SHARP, VAGUE = 0.055, 0.08
-"""Spread [m] of where the gripper may be, up to which it is believed to be where it is seen, and from which on it is
-believed to be where the calibration says. Of the shipped policy it is 0.03 on its own gripper and 0.1 on another."""
 
 
 class CompactQNetwork(QNetwork):
@@ -74,7 +71,8 @@ class CompactQNetwork(QNetwork):
         image = state.image.permute(0, 3, 1, 2).float().div(255).sub(0.5)
         features = self.stem(image.contiguous(memory_format=torch.channels_last))
         cells = self.geometry.cells(state.cell)
-        seen, shift = self._find_gripper(features, state.pose, cells)
+        seen, spread = self._find_gripper(features, state.pose, cells)
+        shift = seeing.believed(seen, spread)
         view = self._view(
             features, state.pose, cells, self.gripper_grid + shift[:, None, None], self.config.gripper_patch
         )
@@ -90,7 +88,7 @@ class CompactQNetwork(QNetwork):
             -1,
         )
         return Features(
-            features, torch.cat([F.relu(self.context(context)), situation], -1), shift, seen, state.pose, cells
+            features, torch.cat([F.relu(self.context(context)), situation], -1), shift, seen, spread, state.pose, cells
         )
 
     def _view(self, features: Tensor, pose: Tensor, cells: Cells, offsets: Tensor, edge: int) -> Tensor:
@@ -99,20 +97,33 @@ class CompactQNetwork(QNetwork):
         return cells.sample(features, here, here[..., 2], offsets).reshape(len(pose), -1, edge, edge)
 
     def _find_gripper(self, features: Tensor, pose: Tensor, cells: Cells) -> tuple[Tensor, Tensor]:
-        """Where the gripper is seen, and where it is believed to be (B, 2) [m], in the tool frame: zero where the
-        calibration says.
+        """Where the gripper is seen (B, 2) [m], in the tool frame: zero where the calibration says; and how far the
+        places spread where it may be (B,) [m].
 
         It is looked for around where the calibration says, and then around where it was seen: far off, the first look
         falls short."""
         shift = torch.zeros_like(pose[:, :2])
         for _ in range(self.config.looks):
-            looked_at = self.search_grid + shift[:, None, None]
-            heat = self.find(self._view(features, pose, cells, looked_at, self.config.search))
-            with full_precision(features.device):
-                aside = heat.float() @ self.search_grid
-                spread = (heat.float() @ self.search_grid.square() - aside.square()).sum(-1, keepdim=True).detach()
-                shift = shift + aside
-        return shift, shift * ((VAGUE - spread.clamp(min=0).sqrt()) / (VAGUE - SHARP)).clamp(0, 1)
+            aside, spread = self._look(features, pose, cells, shift)
+            shift = shift + aside
+        return shift, spread
+
+    def _look(self, features: Tensor, pose: Tensor, cells: Cells, around: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_find_gripper`, once and from `around` (B, 2) [m]."""
+        heat = self.find(
+            self._view(features, pose, cells, self.search_grid + around[:, None, None], self.config.search)
+        )
+        with full_precision(features.device):
+            aside = heat.float() @ self.search_grid
+            variance = (heat.float() @ self.search_grid.square() - aside.square()).sum(-1)
+            return aside, variance.clamp(min=1e-8).sqrt()
+
+    def unseen(self, features: Features, place: Tensor, generator: torch.Generator) -> Tensor:
+        """As of QNetwork. In every other image it is also looked for where there is no gripper."""
+        away = seeing.places_away(place, generator)[::2]
+        cells = Cells(*(part[::2] for part in features.cells))
+        _, spread = self._look(features.map[::2], features.pose[::2], cells, away)
+        return seeing.misplaced(features.seen, features.spread, place) + seeing.imagined(spread)
 
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""

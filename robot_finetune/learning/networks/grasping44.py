@@ -81,14 +81,7 @@ class Grasping44(QNetwork):
         height = 4 * (state.pose[:, 2:3] - cells.center[:, 2:])
         context = self.gripper_closed(1 - state.opening[:, None]) + self.height_to_bottom(height)
         features = self.stem(image.contiguous(memory_format=torch.channels_last))
-        return Features(
-            features,
-            context,
-            torch.zeros_like(state.pose[:, :2]),
-            torch.zeros_like(state.pose[:, :2]),
-            state.pose,
-            cells,
-        )
+        return Features.at_calibration(features, context, state.pose, cells)
 
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""

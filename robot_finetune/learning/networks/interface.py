@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robot_finetune.config import ConfigError, setting
-from robot_finetune.perception.camera_model import CameraModel
+from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.robot.profile import RobotProfile
 from robot_finetune.types import CELL_SIZE
 
@@ -103,14 +103,22 @@ class Cells(NamedTuple):
 
 class Features(NamedTuple):
     """What `q` needs of a state. map: (B, C, H, W). context: (B, K). shift, seen: (B, 2) [m, tool frame], where the
-    gripper is believed to be and where it is seen, beside where the calibration says. pose: (B, 4)."""
+    gripper is believed to be and where it is seen, beside where the calibration says. spread: (B,) [m], of where it
+    may be. pose: (B, 4)."""
 
     map: Tensor
     context: Tensor
     shift: Tensor
     seen: Tensor
+    spread: Tensor
     pose: Tensor
     cells: Cells
+
+    @classmethod
+    def at_calibration(cls, map: Tensor, context: Tensor, pose: Tensor, cells: Cells) -> Features:
+        """Of a network that does not look for the gripper: it is where the calibration says."""
+        nowhere = torch.zeros_like(pose[:, :2])
+        return cls(map, context, nowhere, nowhere, nowhere[:, 0], pose, cells)
 
 
 class Geometry(nn.Module):
@@ -139,14 +147,6 @@ class Geometry(nn.Module):
         return Cells(projection.unflatten(-1, (3, 4)), scale, center)
 
 
-def cell_numbers(profile: RobotProfile) -> np.ndarray:
-    """float32 (19,): what `Cells` has of the cell of a robot, one after the other."""
-    work, camera = profile.workspace, CameraModel.from_config(profile.camera)
-    scale = [work.max_step_xy, work.max_step_xy, work.max_step_z, work.max_step_yaw]
-    center = [*profile.bin_center, profile.floor_z]
-    return np.concatenate([camera.normalised_matrix().ravel(), scale, center]).astype(np.float32)
-
-
 class QNetwork(nn.Module):
     """A Q-function: `encode` once a state, then `q` for any number of actions."""
 
@@ -167,6 +167,13 @@ class QNetwork(nn.Module):
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""
         raise NotImplementedError
+
+    def unseen(self, features: Features, place: Tensor, generator: torch.Generator) -> Tensor:
+        """A loss: how wrong `features` are about where the gripper is. Here 0: it is not looked for.
+
+        place: (B, 2) [m, tool frame], where it is beside where the calibration says, NaN where nobody knows. generator:
+        of the CPU."""
+        return place.new_zeros(())
 
 
 def state_tensors(
