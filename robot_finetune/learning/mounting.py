@@ -1,8 +1,8 @@
 """How the gripper is mounted in the new data, as far as its images say.
 
 Nobody measured it. The policy that fine-tuning starts from says in each image where it sees the gripper. If it says the
-same everywhere, and not where the calibration says, the gripper is mounted there. If it says now this and now that, or can
-hardly ever make it out, the gripper is where the calibration says.
+same everywhere, and not where the calibration says, the gripper is mounted there. If it says now this and now that, or
+can hardly ever make it out, the gripper is where the calibration says.
 """
 
 from __future__ import annotations

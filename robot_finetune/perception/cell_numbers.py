@@ -9,8 +9,8 @@ from robot_finetune.robot.profile import RobotProfile
 
 
 def cell_numbers(profile: RobotProfile) -> np.ndarray:
-    """float32 (19,): 12 of the calibrated camera's 3 x 4 projection, 4 of the action scale [m, rad] and 3, the place [m]
-    of the middle of the bin's floor."""
+    """float32 (19,): 12 of the calibrated camera's 3 x 4 projection, 4 of the action scale [m, rad] and 3 of the
+    place [m] of the middle of the bin's floor."""
     work, camera = profile.workspace, CameraModel.from_config(profile.camera)
     scale = [work.max_step_xy, work.max_step_xy, work.max_step_z, work.max_step_yaw]
     center = [*profile.bin_center, profile.floor_z]

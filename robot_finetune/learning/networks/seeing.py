@@ -22,7 +22,7 @@ AWAY = 0.2, 0.35  # [m] from the gripper: it is not in a search window there
 
 
 def believed(seen: Tensor, spread: Tensor) -> Tensor:
-    """Where the gripper is believed to be (B, 2) [m]: where it is `seen` (B, 2) [m], as far as `spread` (B,) [m] allows,
+    """Where the gripper is believed to be (B, 2) [m]: where it is `seen` (B, 2) [m] as far as `spread` (B,) [m] allows,
     else at zero, where the calibration says."""
     return seen * ((VAGUE - spread.detach()[:, None]) / (VAGUE - SHARP)).clamp(0, 1)
 
