@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,7 +35,11 @@ LIMITS = {WEIGHTS: 1 << 28, CARD: TEXT_LIMIT}
 NEWEST = "newest.json"
 """In a folder elsewhere: the announcement of its newest version."""
 PART = ".part"
+KEPT = 20
+"""Versions from elsewhere that stay on the policy's disk beside those that may act again: the newest to arrive."""
 SHA256 = re.compile("[0-9a-f]{64}")
+SHORT = 12
+"""Digits of it in a name."""
 
 
 class VersionDamaged(ValueError):
@@ -78,7 +83,7 @@ def receive(reader: VersionReader, announced: Announced, folder: Path) -> Path:
     if not SHA256.fullmatch(announced.sha256):
         raise VersionDamaged(f"version {announced.version} was announced without its sha256; update its trainer")
     lineage = digest(os.path.dirname(announced.path))  # versions of one trainer lie side by side
-    place = folder / lineage / f"v{announced.version:04d}-{announced.sha256[:12]}"
+    place = folder / lineage / f"v{announced.version:04d}-{announced.sha256[:SHORT]}"
     if (place / CARD).is_file():
         return place
     place.mkdir(parents=True, exist_ok=True)
@@ -101,6 +106,15 @@ def receive(reader: VersionReader, announced: Announced, folder: Path) -> Path:
     part.rename(place / CARD)  # last: without it there is no checkpoint
     sync_folder(place)
     return place
+
+
+def forget_received(folder: Path, needed: Collection[str]) -> None:
+    """Delete versions below `folder` but for the newest to arrive and those whose sha256 is in `needed`."""
+    cards = sorted(folder.glob(f"*/v*/{CARD}"), key=lambda card: card.stat().st_mtime)
+    names = {sha256[:SHORT] for sha256 in needed}
+    for place in (card.parent for card in cards[:-KEPT]):
+        if place.name.rpartition("-")[2] not in names:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 class RemoteVersions:
@@ -153,7 +167,7 @@ def read_piece(folder: Path, announced: Announced, file: str, offset: int) -> tu
 
 def _name(announced: Announced, file: str) -> str:
     """Of a file of a version in a folder elsewhere, where those of several trainers may lie side by side."""
-    return f"v{announced.version:04d}-{announced.sha256[:12]}-{file}"
+    return f"v{announced.version:04d}-{announced.sha256[:SHORT]}-{file}"
 
 
 def _forget_others(folder: Path, place: Path) -> None:

@@ -215,7 +215,12 @@ class SwitchingPolicy:
                 self.on_decision(self.decided)
             return decisions
 
+    def needed(self) -> set[VersionId]:
+        """Versions that act or may act again."""
+        with self._lock:
+            return {*self.gate.kept, self.turn.id}
+
     def _forget(self) -> None:
         """Networks that cannot act any more."""
-        needed = {*self.gate.kept, self.turn.id}
+        needed = self.needed()
         self._loaded = {version: loaded for version, loaded in self._loaded.items() if version in needed}

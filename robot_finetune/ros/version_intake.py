@@ -18,6 +18,7 @@ from robot_finetune.data.version_store import (
     VersionDamaged,
     VersionReader,
     check_way,
+    forget_received,
     receive,
 )
 from robot_finetune.files import one_line
@@ -111,6 +112,8 @@ class VersionIntake:
         if self._policy.offer(folder, announced.version, announced.sha256, announced.scores):
             took = f"{(time.perf_counter() - start) * 1e3:.0f} ms"
             self._log.info(f"version {announced.version} is loaded ({took})")
+        if self._reader:
+            forget_received(self._folder, {known.sha256 for known in self._policy.needed()})
 
     def _say_late(self, message: str) -> None:
         if self._closing.is_set() or message == self.late:

@@ -1,6 +1,7 @@
 """A version that comes from elsewhere is the one that was announced, or it is refused; what is lost is gone on with."""
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 from robot_finetune.config import ConfigError
 from robot_finetune.data.remote import RemoteError, RemoteFolder
 from robot_finetune.data.version_card import CARD, WEIGHTS
-from robot_finetune.data.version_store import Announced, RemoteVersions, VersionDamaged, check_way, read_piece, receive
+from robot_finetune.data.version_store import (
+    KEPT,
+    Announced,
+    RemoteVersions,
+    VersionDamaged,
+    check_way,
+    forget_received,
+    read_piece,
+    receive,
+)
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
@@ -116,6 +126,19 @@ def test_what_had_begun_of_an_older_version_goes(version, tmp_path):
         receive(Line(cut), older, tmp_path)
     there = receive(Line(), version, tmp_path)
     assert [path for path in tmp_path.rglob("v*") if path.is_dir()] == [there]
+
+
+def test_a_robot_that_goes_on_for_months_keeps_the_newest_versions_and_those_that_may_act_again(version, tmp_path):
+    there = receive(Line(), version, tmp_path)
+    arrived = [there, *(there.with_name(f"v{number:04d}-{number:012x}") for number in range(8, 8 + KEPT + 2))]
+    for number, folder in enumerate(arrived):
+        if folder != there:
+            shutil.copytree(there, folder)
+        os.utime(folder / CARD, (1e9 + number, 1e9 + number))
+    forget_received(tmp_path, {version.sha256})
+    assert sorted(tmp_path.rglob("v*")) == [there, *arrived[-KEPT:]]
+    forget_received(tmp_path, set())
+    assert sorted(tmp_path.rglob("v*")) == arrived[-KEPT:]
 
 
 @pytest.fixture(params=["memory", "file", "s3"])
