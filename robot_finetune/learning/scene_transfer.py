@@ -3,13 +3,16 @@
 A few hundred new grasps show the new scene from everywhere, but few good grasps in it; the base replay has thousands.
 The middle of all new images is the new scene without what moves in it. It takes the place of the floor in base images,
 and how much brighter or darker the surroundings became, everything else becomes. No label is needed. (Ours; the paper
-mixes base data as it is.) Where the base data is of another cell, seen by another camera, it stays as it is.
+mixes base data as it is.) Where the base data was seen by another camera, of this robot or another, the new floor is
+turned into that camera's view: one plane maps to the other by a homography.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
@@ -36,7 +39,7 @@ class SceneTransfer:
         grey = np.repeat(np.uint8(255) * mask[..., None].astype(np.uint8), 3, axis=2)
         self._bin = preprocess(grey, base.image_size)[..., 0] > 127
         self._seen, self._cell = 0, cell_numbers(profile)
-        self._old_scene = middle_image(base) if len(base) else np.zeros(0)
+        self._old_scene = self._middle_of_own(base)
 
     def __len__(self) -> int:
         return len(self.base)
@@ -50,32 +53,70 @@ class SceneTransfer:
             return batch
         if len(self.new) >= GROWTH * self._seen:
             self._look()
-        here = np.isnan(batch.cell).any(1) | np.isclose(batch.cell, self._cell, atol=SAME_CELL).all(1)
-        chosen = np.flatnonzero((rng.random(n) < self.share) & here)
-        images = {}
-        for name in ("image", "next_image"):
-            images[name] = getattr(batch, name).copy()
-            images[name][chosen] = self.transferred(images[name][chosen])
+        chosen = rng.random(n) < self.share
+        images = {name: getattr(batch, name).copy() for name in ("image", "next_image")}
+        for rows, scene, floor in self._views(batch.cell, chosen):
+            for changed in images.values():
+                changed[rows] = self._transferred(changed[rows], scene, floor)
         return replace(batch, **images)
 
-    def transferred(self, images: np.ndarray) -> np.ndarray:
+    def _views(self, cells: np.ndarray, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Chosen rows of a batch that were seen by one camera, and for it the new scene (size, size, 3) and where the
+        bin is (size, size)."""
+        own = self._is_own(cells)
+        yield np.flatnonzero(chosen & own), self._scene, self._bin
+        for row in np.flatnonzero(chosen & ~own):
+            turn = floor_homography(self._cell, cells[row], self.base.image_size)
+            size = self._bin.shape[::-1]
+            there = cv2.warpPerspective(self._bin.astype(np.uint8), turn, size).astype(bool)
+            if there.any():
+                scene = cv2.warpPerspective(self._scene, turn, size, borderMode=cv2.BORDER_REPLICATE)
+                yield np.array([row]), scene, there
+
+    def _transferred(self, images: np.ndarray, scene: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """uint8 (n, size, size, 3) in the new scene; images whose floor has more than one colour stay as they are."""
         images = images.astype(np.int16)
-        floor = np.median(images[:, self._bin][:, ::SPARSE], axis=1).astype(np.int16)[:, None, None]
-        is_floor = (np.abs(images - floor).max(-1) < FLOOR_TOLERANCE) & self._bin
-        plain = is_floor[:, self._bin].mean(1) > PLAIN
+        floor = np.median(images[:, inside][:, ::SPARSE], axis=1).astype(np.int16)[:, None, None]
+        is_floor = (np.abs(images - floor).max(-1) < FLOOR_TOLERANCE) & inside
+        plain = is_floor[:, inside].mean(1) > PLAIN
         lit = np.minimum(images * self._gain, 255)
-        moved = np.where(is_floor[..., None], self._scene, lit)
+        moved = np.where(is_floor[..., None], scene, lit)
         return np.where(plain[:, None, None, None], moved, images).astype(np.uint8)
 
+    def _is_own(self, cells: np.ndarray) -> np.ndarray:
+        """Which of the cells (n, 19) are the one that the new replay is of."""
+        return np.isnan(cells).any(1) | np.isclose(cells, self._cell, atol=SAME_CELL).all(1)
+
+    def _middle_of_own(self, replay: ReplayBuffer) -> np.ndarray | None:
+        """Of the images by this robot's camera, if there are any."""
+        rows, images = replay.read_all()
+        own = self._is_own(rows["cell"])
+        return middle_image(images[own]) if own.any() else None
+
     def _look(self) -> None:
-        """The new scene, and how much brighter than the old one its surroundings are."""
-        self._scene, self._seen = middle_image(self.new), len(self.new)
-        before, after = (scene[~self._bin].astype(float) for scene in (self._old_scene, self._scene))
-        self._gain = np.median((after + 1) / (before + 1), axis=0).astype(np.float32)
+        """The new scene, and how much brighter than the old one its surroundings are: of another robot's surroundings
+        nothing is known."""
+        self._scene, self._seen, self._gain = middle_image(self.new.read_all()[1]), len(self.new), np.ones(3)
+        if self._old_scene is not None:
+            before, after = (scene[~self._bin].astype(float) for scene in (self._old_scene, self._scene))
+            self._gain = np.median((after + 1) / (before + 1), axis=0).astype(np.float32)
 
 
-def middle_image(buffer: ReplayBuffer) -> np.ndarray:
-    """The median of images spread over a replay, uint8 (size, size, 3): its scene without what moves."""
-    _, images = buffer.read_all()
+def middle_image(images: np.ndarray) -> np.ndarray:
+    """The median of some of the images (n, size, size, 3), uint8 (size, size, 3): their scene without what moves."""
     return np.median(images[:: -(-len(images) // IMAGES)], axis=0).astype(np.uint8)
+
+
+def floor_homography(here: np.ndarray, there: np.ndarray, size: int) -> np.ndarray:
+    """(3, 3): pixels of the floor around the bin's middle in images of the cell `here` (19,), to those in images of the
+    cell `there`, both of `size` pixels."""
+    to_pixels = np.array([[size / 2, 0.0, (size - 1) / 2], [0.0, size / 2, (size - 1) / 2], [0.0, 0.0, 1.0]])
+
+    def from_floor(cell: np.ndarray) -> np.ndarray:
+        projection, center = cell[:12].astype(float).reshape(3, 4), cell[16:].astype(float)
+        plane = np.zeros((4, 3))
+        plane[0, 0] = plane[1, 1] = plane[3, 2] = 1.0
+        plane[:3, 2] = center
+        return to_pixels @ projection @ plane
+
+    return from_floor(there) @ np.linalg.inv(from_floor(here))
