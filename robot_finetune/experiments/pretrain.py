@@ -29,7 +29,7 @@ from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
-from robot_finetune.learning.networks.interface import CPU, NetworkConfig
+from robot_finetune.learning.networks.interface import CPU, NetworkConfig, QNetwork
 from robot_finetune.progress import with_progress
 from robot_finetune.robot.profile import RobotProfile, load_robot
 from robot_finetune.sim.cell import Cell
@@ -47,7 +47,7 @@ class PretrainConfig:
     """How much of what."""
 
     scripted: int = setting(8000, "episodes of the weak scripted policy", low=1)
-    updates: int = setting(2000, "gradient steps on them", low=0)
+    updates: int = setting(2000, "gradient steps on them, or on the replay of the policy to start from", low=0)
     rounds: int = setting(28, "rounds in which the learned policy collects", low=0)
     round_episodes: int = setting(600, "exploring episodes in a round", low=1)
     round_updates: int = setting(500, "gradient steps in a round", low=1)
@@ -60,6 +60,7 @@ class PretrainConfig:
     patterns_from: int = setting(12, "round from which on the floors of the scenes have patterns", low=0)
     randomise: float = setting(1.0, "strength of the scene randomisation", low=0.0, high=3.0)
     base_replay: int = setting(4500, "episodes kept beside the base policy for fine-tuning", low=1)
+    seeing_only: bool = setting(False, "the network learns only to see the gripper, the rest of it stays as it is")
     seed: int = setting(0, "of scenes, weights and batches", low=0)
     network: NetworkConfig = setting(NetworkConfig)
     bellman: BellmanConfig = setting(BellmanConfig)
@@ -107,12 +108,14 @@ class Pretraining:
         start from; its network takes the place of the one in `config`, its replay that of scripted episodes."""
         start = load_checkpoint(policy) if policy else Checkpoint(build_network(config.network, config.seed))
         if policy:
-            config = replace(config, network=start.network.config, updates=0)
+            config = replace(config, network=start.network.config)
         self.config, self.out, self.robot, self.workers, self.start = config, out, robot, workers, start
         state = self._saved_state()
         profile = load_robot(robot)
         network = start.network.to(device)
         network.geometry.set_profile(profile)
+        if config.seeing_only:
+            _let_see_only(network)
         self.learner = QLearner(network, config.bellman, profile.workspace.max_step_yaw, config.seed)
         size, steps, data = config.network.image_size, config.network.max_steps, out / "data"
         explored = max(1, config.rounds * config.round_episodes)
@@ -273,3 +276,13 @@ class Pretraining:
             f"best version: {self.best:.1%}, the mean of both; {keep.episodes} episodes in its replay;"
             f" copy {self.out / 'best'} to models/base"
         )
+
+
+def _let_see_only(network: QNetwork) -> None:
+    """Only its parameters that see the gripper can learn. Raises ConfigError where it has none."""
+    network.requires_grad_(False)
+    seeing = list(network.seeing_parameters())
+    if not seeing:
+        raise ConfigError(f"seeing_only: {network.config.name} does not look for the gripper; leave it out")
+    for parameter in seeing:
+        parameter.requires_grad_(True)

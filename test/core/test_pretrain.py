@@ -65,7 +65,7 @@ def test_it_goes_on_from_a_policy_and_keeps_that_one_where_nothing_better_was_fo
     torch.set_num_threads(1)
     Pretraining(CONFIG, tmp_path / "first").run()
     first = load_checkpoint(tmp_path / "first" / "best")
-    other = replace(CONFIG, seed=1, network=NetworkConfig(), base_replay=10)
+    other = replace(CONFIG, seed=1, updates=0, network=NetworkConfig(), base_replay=10)
     on = Pretraining(other, tmp_path / "on", policy=tmp_path / "first" / "best")
     assert on.config.network == CONFIG.network and on.first.episodes == 8
     for name, tensor in first.network.state_dict().items():
@@ -79,6 +79,23 @@ def test_it_goes_on_from_a_policy_and_keeps_that_one_where_nothing_better_was_fo
         assert best.sha256 == first.sha256
     with pytest.raises(CheckpointError, match="other settings"):
         Pretraining(replace(other, network=CONFIG.network), tmp_path / "on")
+
+
+def test_a_policy_may_learn_to_see_only_and_grasps_as_before(tmp_path):
+    torch.set_num_threads(1)
+    Pretraining(CONFIG, tmp_path / "first").run()
+    first = load_checkpoint(tmp_path / "first" / "best").network.state_dict()
+    Pretraining(
+        replace(CONFIG, rounds=0, seeing_only=True), tmp_path / "sees", policy=tmp_path / "first" / "best"
+    ).run()
+    sees = load_checkpoint(tmp_path / "sees" / "best").network.state_dict()
+    changed = {name.partition(".")[0] for name, tensor in first.items() if not torch.equal(tensor, sees[name])}
+    assert changed == {"find"}
+    replays = [unpack(tmp_path / run / "best" / "replay.bin") for run in ("first", "sees")]
+    assert replays[0].episodes == replays[1].episodes
+    blind = replace(CONFIG, seeing_only=True, network=NetworkConfig("grasping44", 472))
+    with pytest.raises(ConfigError, match="does not look for the gripper"):
+        Pretraining(blind, tmp_path / "blind")
 
 
 def test_the_learning_rate_falls_to_its_last_value():

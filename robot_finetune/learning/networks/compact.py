@@ -9,6 +9,8 @@ the calibration is believed instead.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -117,6 +119,10 @@ class CompactQNetwork(QNetwork):
             aside = heat.float() @ self.search_grid
             variance = (heat.float() @ self.search_grid.square() - aside.square()).sum(-1)
             return aside, variance.clamp(min=1e-8).sqrt()
+
+    def seeing_parameters(self) -> Iterator[nn.Parameter]:
+        """As of QNetwork."""
+        return self.find.parameters()
 
     def unseen(self, features: Features, place: Tensor, generator: torch.Generator) -> Tensor:
         """As of QNetwork. In every other image it is also looked for where there is no gripper."""

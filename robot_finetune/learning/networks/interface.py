@@ -4,6 +4,7 @@ actions as CEM asks for. compact.py and grasping44.py are architectures; build.p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -167,6 +168,10 @@ class QNetwork(nn.Module):
     def q(self, features: Features, action: Tensor) -> Tensor:
         """Logits (B, N) of actions (B, N, 8) in the states of `features`."""
         raise NotImplementedError
+
+    def seeing_parameters(self) -> Iterator[nn.Parameter]:
+        """Those that serve nothing but to see where the gripper is. Here none."""
+        return iter(())
 
     def unseen(self, features: Features, place: Tensor, generator: torch.Generator) -> Tensor:
         """A loss: how wrong `features` are about where the gripper is. Here 0: it is not looked for.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SHARP, VAGUE = 0.055, 0.08
+SHARP, VAGUE = 0.03, 0.05
 """Spread [m] of where the gripper may be, up to which it is believed to be where it is seen, and from which on it is
 believed to be where the calibration says. Of the shipped policy it is 0.02 on its own gripper and 0.13 on another."""
 NOWHERE = 0.11  # [m] spread that is to be reached where there is no gripper: about that of a search window as a whole
