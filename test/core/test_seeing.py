@@ -38,14 +38,18 @@ def seen(variation: str, looks: int) -> torch.Tensor:
     return features(variation, looks).seen.mean(0)
 
 
-@pytest.mark.parametrize(("variation", "aside"), [("base", 0.0), ("offset_gripper_3cm", 0.03)])
-def test_a_small_offset_is_seen(variation, aside):
+@pytest.mark.parametrize(
+    ("variation", "aside"), [("base", 0.0), ("offset_gripper_3cm", 0.03), ("offset_gripper_10cm", 0.1)]
+)
+def test_an_offset_is_seen(variation, aside):
     assert seen(variation, looks=2).numpy() == pytest.approx([0.0, -aside], abs=0.006)
 
 
-def test_a_second_look_finds_a_gripper_that_is_far_off():
-    (_, once), (_, twice) = (seen("offset_gripper_10cm", looks) for looks in (1, 2))
-    assert abs(twice + 0.1) < 0.02 < abs(once + 0.1)
+def test_a_second_look_finds_a_gripper_at_the_edge_of_the_first(tmp_path):
+    farther = tmp_path / "offset_gripper_14cm.yaml"
+    farther.write_text("gripper: {offset_m: 0.14}\n")
+    (_, once), (_, twice) = (seen(str(farther), looks) for looks in (1, 2))
+    assert abs(twice + 0.14) < 0.02 < abs(once + 0.14)
 
 
 def test_its_own_gripper_is_believed_to_be_where_it_is_seen_and_one_that_it_cannot_make_out_where_it_was_calibrated():
