@@ -26,7 +26,9 @@ from robot_finetune.robot.profile import RobotProfile
 STILL = AugmentationConfig(
     brightness=0.0, contrast=0.0, color=0.0, hue=0.0, saturation=0.0, shift=0, calibration=0.0
 )  # fmt: skip
-EXACT = FineTuneConfig(16, base_weight=0.0, bellman=BellmanConfig(terminal_fraction=1.0, augmentation=STILL))
+EXACT = FineTuneConfig(
+    16, base_weight=0.0, bellman=BellmanConfig(terminal_fraction=1.0, see_gripper=0.0, augmentation=STILL)
+)
 """Nothing random is drawn row by row."""
 USUAL = FineTuneConfig(16, base_weight=0.0)
 UPDATES = 5
