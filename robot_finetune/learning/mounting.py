@@ -16,7 +16,7 @@ import torch
 from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
 from robot_finetune.learning.networks.interface import QNetwork, state_tensors
 from robot_finetune.learning.networks.seeing import VAGUE
-from robot_finetune.learning.scene_transfer import GROWTH, IMAGES
+from robot_finetune.learning.scene_transfer import GROWTH, some
 
 CLEAR = 3.0  # times the scatter, that a displacement must be to be believed
 SMALLEST = 0.005  # [m] displacement that counts
@@ -56,7 +56,7 @@ class Mounting:
     @torch.inference_mode()
     def _look(self) -> np.ndarray:
         rows, images = self.new.read_all()
-        few = slice(None, None, -(-len(rows) // IMAGES))
+        few = some(len(rows))
         state = state_tensors(images[few], *(rows[name][few] for name in ("pose", "opening", "step", "cell")))
         views = self._start.encode(state.to(self._start.device))
         shift = views.seen[views.spread < VAGUE].float().cpu().numpy()

@@ -65,13 +65,14 @@ class SceneTransfer:
         bin is (size, size)."""
         own = self._is_own(cells)
         yield np.flatnonzero(chosen & own), self._scene, self._bin
-        for row in np.flatnonzero(chosen & ~own):
-            turn = floor_homography(self._cell, cells[row], self.base.image_size)
-            size = self._bin.shape[::-1]
+        foreign, size = np.flatnonzero(chosen & ~own), self._bin.shape[::-1]
+        others, which = np.unique(cells[foreign], axis=0, return_inverse=True)
+        for index, cell in enumerate(others):
+            turn = floor_homography(self._cell, cell, self.base.image_size)
             there = cv2.warpPerspective(self._bin.astype(np.uint8), turn, size).astype(bool)
             if there.any():
                 scene = cv2.warpPerspective(self._scene, turn, size, borderMode=cv2.BORDER_REPLICATE)
-                yield np.array([row]), scene, there
+                yield foreign[which.ravel() == index], scene, there
 
     def _transferred(self, images: np.ndarray, scene: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """uint8 (n, size, size, 3) in the new scene; images whose floor has more than one colour stay as they are."""
@@ -90,21 +91,27 @@ class SceneTransfer:
     def _middle_of_own(self, replay: ReplayBuffer) -> np.ndarray | None:
         """Of the images by this robot's camera, if there are any."""
         rows, images = replay.read_all()
-        own = self._is_own(rows["cell"])
-        return middle_image(images[own]) if own.any() else None
+        own = np.flatnonzero(self._is_own(rows["cell"]))
+        return middle_image(images[own[some(len(own))]]) if len(own) else None
 
     def _look(self) -> None:
         """The new scene, and how much brighter than the old one its surroundings are: of another robot's surroundings
         nothing is known."""
-        self._scene, self._seen, self._gain = middle_image(self.new.read_all()[1]), len(self.new), np.ones(3)
+        images = self.new.read_all()[1]
+        self._scene, self._seen, self._gain = middle_image(images[some(len(images))]), len(self.new), np.ones(3)
         if self._old_scene is not None:
             before, after = (scene[~self._bin].astype(float) for scene in (self._old_scene, self._scene))
             self._gain = np.median((after + 1) / (before + 1), axis=0).astype(np.float32)
 
 
+def some(count: int) -> slice:
+    """Every so many of `count` images, IMAGES at most."""
+    return slice(None, None, max(1, -(-count // IMAGES)))
+
+
 def middle_image(images: np.ndarray) -> np.ndarray:
-    """The median of some of the images (n, size, size, 3), uint8 (size, size, 3): their scene without what moves."""
-    return np.median(images[:: -(-len(images) // IMAGES)], axis=0).astype(np.uint8)
+    """The median of images (n, size, size, 3), uint8 (size, size, 3): their scene without what moves."""
+    return np.median(images, axis=0).astype(np.uint8)
 
 
 def floor_homography(here: np.ndarray, there: np.ndarray, size: int) -> np.ndarray:

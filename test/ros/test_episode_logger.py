@@ -97,9 +97,8 @@ def test_a_summary_tells_of_an_episode_that_is_on_disk(spawn_node, ros, grasps, 
         "opening": 0.4
     }
     assert (episode.variation, episode.mode, episode.end_reason) == ("base", "explore", "closed")
-    assert (
-        episode.meta["cell"] == cell_numbers(load_robot("sim")).tolist()
-    )  # after a recalibration it is as it was made
+    cell = cell_numbers(load_robot("sim")).tolist()
+    assert episode.meta["cell"] == cell, "after a recalibration it is as it was made"
 
 
 def test_a_restarted_logger_writes_what_it_missed(spawn_node, ros, grasps, summaries, tmp_path):
