@@ -1,6 +1,8 @@
 """What every Q-network keeps to, whatever its architecture: the interface that CEM, the learner and checkpoints use."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,3 +110,13 @@ def test_equal_seeds_give_equal_weights_and_leave_torch_alone():
 
 def test_the_shipped_policy_is_one_of_them():
     assert load_checkpoint(share_path("models", "base")).network.config.name in NETWORKS
+
+
+def test_the_network_of_the_page_can_be_asked():
+    page = (Path(__file__).parents[2] / "docs" / "own_network.md").read_text()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class Plain" in block)
+    exec(code, names := {})
+    network = names["Plain"](NetworkConfig())
+    images, poses = np.zeros((3, 64, 64, 3), np.uint8), np.zeros((3, 4))
+    features = network.encode(state_tensors(images, poses, np.ones(3), np.zeros(3)))
+    assert network.q(features, torch.zeros(3, 5, 8)).shape == (3, 5)
