@@ -104,7 +104,7 @@ class PolicyNode(ManagedNode):
         self._judge = OutcomeJudge(self, parameters.outcome_timeout, self._control.check, self._hold_until)
         self._summaries = MessagesByEpisode(self, EpisodeSummary, "episode_summary", "episode_logger")
         self._joystick = joystick = Joystick(parameters.joystick)
-        listen(self, Joy, "~/joy", lambda message: joystick.hear(message.axes, message.buttons), NEWEST)
+        listen(self, Joy, "~/joy", self._hear_person, NEWEST)
         patience = parameters.joystick.patience
         acting = TakeOver(self._policy, joystick, self._robot, profile, patience, lambda: self._policy.version)
         config = RunnerConfig(shape.max_steps, shape.image_size, episode_timeout=parameters.episode_timeout)
@@ -262,6 +262,10 @@ class PolicyNode(ManagedNode):
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
+
+    def _hear_person(self, message: Joy) -> None:
+        self._joystick.hear(message.axes, message.buttons)
+        self.get_logger().info(f"a joystick is heard; who holds its button {self._config.joystick.hold} acts", once=True)
 
     def _offer(self, name: str, action: Callable[[], None]) -> None:
         def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

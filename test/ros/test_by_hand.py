@@ -47,12 +47,20 @@ def by_hand(cell):
     return [step for step in cell.steps if step.intervention]
 
 
+def run_with(person, cell, ros, **params):
+    """The policy, which starts when it hears the joystick and the person holds."""
+    policy = cell.policy(start_grasping=False, **params)
+    ros.wait_until(lambda: "a joystick is heard" in policy.output, "the policy to hear the joystick")
+    person.pressed = {MAPPING.hold}
+    ros.wait_until(lambda: cell.state == "idle", "the policy to be ready")
+    assert ros.call(Trigger, "policy/start").success
+    ros.wait_until(lambda: cell.phase == "approach", "an approach, in which the arm stands still")
+    return policy
+
+
 def test_a_person_takes_over_closes_and_gives_back(cell, ros, person):
     cell.logger()
-    policy = cell.policy(out=str(cell.out), **{"joystick.timeout": 5.0})
-    person.pressed = {MAPPING.hold}
-    ros.wait_until(lambda: cell.state == "running", "the policy")
-    ros.wait_until(lambda: cell.phase == "approach", "an approach, in which the arm stands still")
+    policy = run_with(person, cell, ros, out=str(cell.out), **{"joystick.timeout": 5.0})
     person.pushes(y=1.0, z=-1.0)
     ros.wait_until(lambda: by_hand(cell), "a step by hand")
     step = by_hand(cell)[0]
@@ -80,10 +88,7 @@ def test_a_person_takes_over_closes_and_gives_back(cell, ros, person):
 
 def test_stops_hold_for_a_person_and_a_joystick_that_falls_silent_holds(cell, ros, person):
     cell.logger()
-    cell.policy(**{"joystick.patience": 3600.0, "joystick.timeout": 2.0})
-    ros.wait_until(lambda: cell.state == "running", "the policy")
-    person.pressed = {MAPPING.hold}
-    ros.wait_until(lambda: cell.phase == "approach", "an approach")
+    run_with(person, cell, ros, **{"joystick.patience": 3600.0, "joystick.timeout": 2.0})
     person.pushes(x=-1.0)
     ros.wait_until(lambda: by_hand(cell), "a step by hand")
     assert ros.call(Trigger, "policy/emergency_stop").success
