@@ -265,7 +265,8 @@ class PolicyNode(ManagedNode):
 
     def _hear_person(self, message: Joy) -> None:
         self._joystick.hear(message.axes, message.buttons)
-        self.get_logger().info(f"a joystick is heard; who holds its button {self._config.joystick.hold} acts", once=True)
+        button = self._config.joystick.hold
+        self.get_logger().info(f"a joystick is heard; who holds its button {button} acts", once=True)
 
     def _offer(self, name: str, action: Callable[[], None]) -> None:
         def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
