@@ -11,6 +11,7 @@ import click
 BENCHMARKS = {
     "adaptation": "Success after 25 to 800 grasps, variation by variation, beside the paper's figures; resumable.",
     "ablation": "Which parts of the fine-tuning recipe count; resumable.",
+    "retention": "What a lineage keeps of every variation, by how it rehearses them; resumable.",
     "long_run": "Whether, and when, success falls if one fine-tunes on and on; resumable.",
     "trust": "Whether the promotion gate keeps bad versions from the robot, and what it costs; resumable.",
     "offline_score": "Which offline score foretells what a version grasps; resumable.",

@@ -70,9 +70,13 @@ def fine_tune(
     config: AdaptConfig,
     seed: int = 0,
     device: torch.device = CPU,
+    base: ReplayBuffer | None = None,
+    earlier: ReplayBuffer | None = None,
 ) -> FineTuner:
-    """Fine-tune a checkpoint on its base replay and the new one. Raises CheckpointError, ReplayError."""
-    tuner = FineTuner(load_checkpoint(policy, device=device), base_replay(policy), new, profile, config.fine_tune, seed)
+    """Fine-tune a checkpoint on a base replay (its own unless given), the new one and an earlier one. Raises
+    CheckpointError, ReplayError."""
+    base = base_replay(policy) if base is None else base
+    tuner = FineTuner(load_checkpoint(policy, device=device), base, new, profile, config.fine_tune, seed, earlier)
     train(tuner, config, config.updates(new.episodes))
     return tuner
 

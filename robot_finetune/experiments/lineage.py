@@ -38,23 +38,26 @@ def lineage(
 ) -> dict[str, Any]:
     """Fine-tune on each variation in turn; after each step, evaluate on base and on all variations so far.
 
-    What a step has learned from joins the data that the next ones rehearse, so that half of each batch is base data and
-    all earlier variations. Returns {variations, grasps, seed, steps: [{variation, before, after, earlier: {name:
-    result}}]}, where results are those of `evaluate`. device: see `learning.device.choose`. Raises CheckpointError,
-    ConfigError, ReplayError.
+    Each step rehearses the replay that the first policy has, and what earlier steps learned from, as the trainer does
+    with earlier sessions (`FineTuneConfig.earlier_fraction`); all of it lies beside its version. Returns {variations,
+    grasps, seed, steps: [{variation, before, after, earlier: {name: result}}]}, where results are those of `evaluate`.
+    device: see `learning.device.choose`. Raises CheckpointError, ConfigError, ReplayError.
     """
     learns_on, measured = prepare_device(device), partial(evaluate, device=device)
     profile, current = load_robot(robot), Path(policy)
+    base = base_replay(current)
+    earlier_grasps = ReplayBuffer(None, 1, base.image_size)
     steps = []
     for number, variation in enumerate(variations):
         checkpoint = load_checkpoint(current)
         network, name = checkpoint.network.config, load_variation(variation).name
         new = ReplayBuffer(None, grasps * network.max_steps + 1, network.image_size)
         explore(str(current), variation, grasps, seed, new, robot, workers, device)
-        tuner = fine_tune(current, new, profile, config, seed, learns_on)
+        tuner = fine_tune(current, new, profile, config, seed, learns_on, base, earlier_grasps)
         folder = out / f"{number + 1}-{name}"
         save_tuned(tuner, folder, checkpoint.version, {"variation": name, "grasps": grasps, "seed": seed})
-        _rehearse(base_replay(current), new, tuner.mount, folder / REPLAY)
+        earlier_grasps = _together(earlier_grasps, new, tuner.mount)
+        pack(_together(base, earlier_grasps), folder / REPLAY)
         before, after = (measured(str(which), variation, episodes, seed, robot, workers) for which in (current, folder))
         earlier = {
             load_variation(one).name: measured(str(folder), one, episodes, seed, robot, workers)
@@ -66,9 +69,9 @@ def lineage(
     return {"variations": list(variations), "grasps": grasps, "seed": seed, "steps": steps}
 
 
-def _rehearse(old: ReplayBuffer, new: ReplayBuffer, mount: np.ndarray, path: Path) -> None:
-    """Both buffers as one file beside the new version; `mount` is where the gripper was in the new one."""
+def _together(old: ReplayBuffer, new: ReplayBuffer, mount: np.ndarray | None = None) -> ReplayBuffer:
+    """Both buffers as one; `mount` is where the gripper was in the new one, where it is not known yet."""
     both = ReplayBuffer(None, len(old) + len(new), old.image_size)
     copy_newest(old, both, old.episodes)
     copy_newest(new, both, new.episodes, mount)
-    pack(both, path)
+    return both

@@ -1,21 +1,27 @@
 """Explore, fine-tune, evaluate, on the real simulated cell: what the commands promise to scripts that read them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from robot_finetune.cli import main
+from robot_finetune.config import from_mapping
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import pack, unpack
 from robot_finetune.experiments.adaptation import AdaptConfig, explore
+from robot_finetune.experiments.benchmarks import retention
 from robot_finetune.experiments.rollouts import SCENES_A_DAY, RolloutConfig, rollouts
+from robot_finetune.experiments.workers import HERE
 from robot_finetune.learning.checkpoint import load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import NetworkConfig
 from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.randomisation import Randomisation
+from robot_finetune.stats import Proportion
 
 QUICK = ["--config", "adapt.yaml", "--grasps", "2", "--episodes", "2", "--processes", "1", "--json"]
 
@@ -60,6 +66,24 @@ def test_a_lineage_goes_on_from_step_to_step_and_rehearses_what_came_before(poli
     rehearsed = unpack(tmp_path / "out" / "2-extend_gripper_1cm" / "replay.bin")
     assert rehearsed.episodes == 2 + 2 + 2
     assert np.isnan(rehearsed.read_all()[0]["mount"]).any(1).sum() == base_steps  # later ones: as fine-tuning saw them
+
+
+def test_what_lineages_keep_is_compared_by_how_they_rehearse(policy, tmp_path, monkeypatch):
+    config = from_mapping(AdaptConfig, yaml.safe_load((policy.parent / "adapt.yaml").read_text()), "adapt.yaml")
+    nothing = replace(config, fine_tune=replace(config.fine_tune, earlier_fraction=0.0))
+    monkeypatch.setattr(retention, "OURS", config)
+    monkeypatch.setattr(retention, "RECIPES", {"ours": config, "none": nothing})
+    order = ("checkerboard_backing", "extend_gripper_1cm")
+    cells = retention.run(retention.Plan("base", tmp_path / "work", ("ours", "none"), order, 1, 2, 2), HERE)
+    rows = {(row["recipe"], row["measured_on"]): row for row in retention.summarise(cells)}
+    assert list(rows) == [(recipe, task) for recipe in ("ours", "none") for task in ("base", *order)]
+    assert rows["none", "base"]["after_its_own_step"] == ""
+    steps = {cell["kind"]: cell["steps"] for cell in cells if "steps" in cell}
+    kept = steps["none"][1]["earlier"][order[0]]
+    assert rows["none", order[0]]["at_the_end"] == str(Proportion(kept["successes"], kept["episodes"]))
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == sorted(
+        ["plan.json", "ours-all-0.json", "none-all-0.json", *(f"single-step-{name}-0.json" for name in order)]
+    )
 
 
 def test_exploration_is_as_many_grasps_as_asked_for_and_the_same_again(policy):
