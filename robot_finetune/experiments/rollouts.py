@@ -30,8 +30,9 @@ from robot_finetune.sim.teacher_policy import TEACHER, TeacherPolicy
 from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED, Episode
 
-SCENES_A_DAY = 25
-"""Episodes with the same scene randomisation: rebuilding the cell costs as much as many grasps."""
+SCENES_A_DAY = 4
+"""Episodes with the same scene randomisation. Rebuilding the cell costs as much as half a grasp; looks are what a policy
+that is to work elsewhere has too few of."""
 FEW = 4
 """Episodes that a worker does in a row where the scene is not randomised."""
 
