@@ -31,8 +31,8 @@ from robot_finetune.sim.variations import load_variation
 from robot_finetune.types import EVALUATE, EXPLORE, SCRIPTED, Episode
 
 SCENES_A_DAY = 4
-"""Episodes with the same scene randomisation. Rebuilding the cell costs as much as half a grasp; looks are what a policy
-that is to work elsewhere has too few of."""
+"""Episodes with the same scene randomisation. Rebuilding the cell costs as much as half a grasp, and a policy that is
+to work elsewhere has to have seen many looks."""
 FEW = 4
 """Episodes that a worker does in a row where the scene is not randomised."""
 

@@ -71,12 +71,13 @@ class SilentObserver:
 
 @dataclass
 class _Attempt:
-    """What is known of the running episode. openings: NaN until measured."""
+    """What is known of the running episode. contacts: motions that were blocked. openings: NaN until measured."""
 
     episode_id: str
     deadline: float
     steps: list[Step] = field(default_factory=list)
     end_reason: str = ""
+    contacts: int = 0
     opening_closed: float = float("nan")
     opening_lifted: float = float("nan")
     before: Frame | None = None
@@ -91,9 +92,10 @@ class _Attempt:
 class EpisodeRunner:
     """Runs grasp attempts of a policy on a robot and has them judged.
 
-    A motion of the approach that ends unreachable, in collision or blocked ends the approach: the gripper stays open,
-    the arm lifts, and the grasp counts as failed. One that times out or was stopped says nothing about the policy, nor
-    does a lift, a drop or a move out of view that fails: the episode is discarded.
+    Where a motion of the approach is blocked, the arm has stopped: the policy looks again and goes on from there, as
+    often as `motion.contacts` allows. One more, or a motion that is unreachable or in collision, ends the approach: the
+    gripper stays open, the arm lifts, and the grasp counts as failed. One that times out or was stopped says nothing
+    about the policy, nor does a lift, a drop or a move out of view that fails: the episode is discarded.
     """
 
     def __init__(
@@ -188,7 +190,10 @@ class EpisodeRunner:
         if attempt.gripper_closed:
             attempt.opening_closed = self.robot.gripper.command(0.0)
         else:
-            attempt.end_reason = self._failure_of(self.robot.arm.move(target))
+            failure = self._failure_of(self.robot.arm.move(target))
+            attempt.contacts += failure == "blocked"
+            goes_on = failure == "blocked" and attempt.contacts <= self.profile.motion.contacts
+            attempt.end_reason = "" if goes_on else failure
 
     def _lift(self, attempt: _Attempt) -> Phase:
         """Lift, straight up where there is a way."""

@@ -49,6 +49,12 @@ class MotionConfig:
     tolerance: float = setting(
         0.008, "a tip farther than this from its target was blocked", unit="m", low=0.001, high=0.05
     )
+    contacts: int = setting(
+        3,
+        "blocked motions after which an approach goes on from where it stopped; one more ends it",
+        low=0,
+        high=100,
+    )
     reaction: float = setting(
         1.0, "longest time from a command until the arm begins to move", unit="s", low=0.0, high=10.0
     )

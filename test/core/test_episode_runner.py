@@ -7,9 +7,11 @@ from fake_robot import DOWN, FakeCell, ListPolicy, Recorder
 
 from robot_finetune.robot.episode_runner import EpisodeDiscarded, EpisodeRunner, RunnerConfig
 from robot_finetune.robot.interfaces import MoveResult, RobotError
+from robot_finetune.robot.profile_groups import MotionConfig
 from robot_finetune.robot.safety import EmergencyStop
 from robot_finetune.types import Action
 
+CONTACTS = MotionConfig().contacts
 ALL_PHASES = ["reset", "before", "approach", "lifted", "after_lift", "after_drop", "done"]
 
 
@@ -114,10 +116,18 @@ def test_what_a_discarded_episode_left_in_the_gripper_goes_back_into_the_bin(cel
     assert cell.log[:4] == ["move", "open", "out_of_view", "open"]
 
 
-def test_a_blocked_descent_ends_the_approach_with_the_gripper_open(cell, recorder):
+def test_where_a_descent_is_blocked_the_policy_goes_on_from_there(cell, recorder):
     cell.arm.blocked_below = 0.12
-    episode = runner_of(cell, recorder, *[DOWN] * 5).run("e1")
-    assert episode.end_reason == "blocked" and len(episode.steps) == 2
+    episode = runner_of(cell, recorder, *[DOWN] * (1 + CONTACTS)).run("e1")
+    assert episode.end_reason == "closed" and len(episode.steps) == 2 + CONTACTS and "close" in cell.log
+    heights = [step.observation.pose[2] for step in episode.steps]
+    assert heights[2:] == pytest.approx([0.12] * CONTACTS)
+
+
+def test_a_descent_that_is_blocked_too_often_ends_the_approach_with_the_gripper_open(cell, recorder):
+    cell.arm.blocked_below = 0.12
+    episode = runner_of(cell, recorder, *[DOWN] * 9).run("e1")
+    assert episode.end_reason == "blocked" and len(episode.steps) == 2 + CONTACTS
     assert episode.steps[-1].commanded.translation[2] == pytest.approx(-0.5)
     assert "close" not in cell.log and recorder.phases == ALL_PHASES
     assert recorder.evidence.opening_closed == 1.0 and not episode.outcome.success
