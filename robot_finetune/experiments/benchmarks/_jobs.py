@@ -45,6 +45,22 @@ class KindJob:
         return f"{self.kind.replace(' ', '-').replace('%', 'percent')}-{Path(self.variation).stem}-{self.seed}"
 
 
+@dataclass(frozen=True)
+class KindPlan:
+    """What many such jobs have in common; each leaves one file."""
+
+    policy: str
+    work: Path
+
+    def path(self, job: KindJob) -> Path:
+        """File of its result."""
+        return self.work / f"{job.name}.json"
+
+    def results(self, job: KindJob) -> list[Path]:
+        """What a job leaves."""
+        return [self.path(job)]
+
+
 J = TypeVar("J", bound=Job)
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -21,6 +21,7 @@ from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, row_table
 from robot_finetune.experiments.benchmarks._jobs import (
     KindJob,
+    KindPlan,
     claim,
     publish,
     quick_paths,
@@ -55,11 +56,9 @@ class Job(KindJob):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(KindPlan):
     """The whole benchmark."""
 
-    policy: str
-    work: Path
     recipes: tuple[str, ...]
     variations: tuple[str, ...]
     seeds: int
@@ -71,14 +70,6 @@ class Plan:
         for seed in range(self.seeds):
             yield from (Job(name, LINEAGE, seed) for name in self.recipes)
             yield from (Job(SINGLE, variation, seed) for variation in self.variations)
-
-    def path(self, job: Job) -> Path:
-        """File of its result."""
-        return self.work / f"{job.name}.json"
-
-    def results(self, job: Job) -> list[Path]:
-        """What a job leaves."""
-        return [self.path(job)]
 
 
 def run(plan: Plan, workers: Workers) -> list[dict[str, Any]]:
@@ -103,7 +94,7 @@ def work(plan: Plan, job: Job) -> Job:
             found = adapt(plan.policy, job.variation, plan.grasps, folder, seed, OURS, plan.episodes)
         else:
             found = lineage(plan.policy, plan.variations, plan.grasps, folder, seed, RECIPES[job.kind], plan.episodes)
-        write_text(plan.path(job), to_json(found | asdict(job)))
+        write_text(plan.path(job), to_json(asdict(job) | found))
         shutil.rmtree(folder)
     return job
 

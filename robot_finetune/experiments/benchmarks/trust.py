@@ -22,6 +22,7 @@ from robot_finetune.experiments.benchmarks import _options
 from robot_finetune.experiments.benchmarks._adaptation_report import origin, pooled, table
 from robot_finetune.experiments.benchmarks._jobs import (
     KindJob,
+    KindPlan,
     claim,
     publish,
     quick_paths,
@@ -63,11 +64,9 @@ class Job(KindJob):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(KindPlan):
     """The whole benchmark. spoiled: seeds of the broken sessions; each takes the next of the variations."""
 
-    policy: str
-    work: Path
     variations: tuple[str, ...]
     seeds: int
     spoiled: int
@@ -84,14 +83,6 @@ class Plan:
         for seed in range(self.spoiled):
             for number, kind in enumerate(SPOILED):
                 yield Job(kind, self.variations[(seed + number) % len(self.variations)], seed)
-
-    def results(self, job: Job) -> list[Path]:
-        """What a job leaves."""
-        return [self.path(job)]
-
-    def path(self, job: Job) -> Path:
-        """File of its result."""
-        return self.work / f"{job.name}.json"
 
 
 def trials(count: int, robots: int = 1, seed: int = 0) -> list[dict[str, Any]]:
