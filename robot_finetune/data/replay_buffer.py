@@ -13,17 +13,16 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from robot_finetune.data.atomic_file import atomic_file
+from robot_finetune.data.known_episodes import KEYS, KnownEpisodes
 from robot_finetune.data.replay_storage import (
     CURE,
     FORMAT,
-    KEY_SIZE,
     ROW,
     SETTINGS,
     CorruptReplay,
@@ -36,49 +35,13 @@ from robot_finetune.data.replay_storage import (
     new_array,
     read_settings,
 )
+from robot_finetune.data.transitions import Batch, batch_of, rows_of
 from robot_finetune.files import open_file, to_json
 from robot_finetune.types import Episode
 
-__all__ = ["Batch", "CorruptReplay", "ReplayBuffer", "ReplayError"]
+__all__ = ["CorruptReplay", "ReplayBuffer", "ReplayError"]
 
-KEYS = "episodes.keys"
-"""Digests of the ids of all episodes that were ever added."""
 _TAIL, _HEAD = 0, 1  # counters: number of the oldest visible row, and of the row that is written next
-
-
-@dataclass(frozen=True)
-class Batch:
-    """n transitions with n-step returns. Frames and units are those of `types.Observation`.
-
-    image, next_image: uint8 (n, size, size, 3). pose, next_pose: float32 (n, 4). action: float32 (n, 8), as commanded.
-    opening, step, next_opening, next_step: float32 (n,).
-    reward: float32 (n,), discounted sum over the steps up to next_*: success at the episode's last step, else 0.
-    done: float32 (n,), 1 where the episode ended within those steps; next_* is then its last observation.
-    discount: float32 (n,), factor of the value at next_*; 0 where done.
-    success: float32 (n,), outcome of the whole episode.
-    mount: float32 (n, 2), x and y of the gripper in the frame of the pose [m], where the episode's meta has "mount"
-    (a simulation that varies it knows it); else NaN.
-    cell: float32 (n, 19), of the cell the episode was made in, where the episode's meta has "cell"; else NaN, the
-    robot's own (see learning/networks/interface.py).
-    error: float32 (n, 2), error of the poses in x and y of their frame [m]: zero, unless augmentation adds one.
-    """
-
-    image: np.ndarray
-    pose: np.ndarray
-    opening: np.ndarray
-    step: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
-    done: np.ndarray
-    discount: np.ndarray
-    success: np.ndarray
-    mount: np.ndarray
-    cell: np.ndarray
-    error: np.ndarray
-    next_image: np.ndarray
-    next_pose: np.ndarray
-    next_opening: np.ndarray
-    next_step: np.ndarray
 
 
 class ReplayBuffer:
@@ -97,8 +60,6 @@ class ReplayBuffer:
         self.revision = 0
         """Changes that were made by this object; what is drawn from it is of the same data while this is the same."""
         self._mutex = threading.Lock()
-        self._keys: set[bytes] = set()
-        self._keys_read = 0
         if folder is not None:
             self._begin(Path(folder))
             return
@@ -131,8 +92,7 @@ class ReplayBuffer:
         """
         if not episode.steps:
             return False
-        rows, images = self._rows_of(episode)
-        return self.add_rows(rows, images)
+        return self.add_rows(*rows_of(episode, self.image_size))
 
     def add_rows(self, rows: np.ndarray, images: np.ndarray) -> bool:
         """Append one episode as rows of dtype ROW and its images; what `add` and `replay_file` use."""
@@ -145,8 +105,8 @@ class ReplayBuffer:
             )
         rows["crc"] = [checksum(row, image) for row, image in zip(rows, images, strict=True)]
         with self._locked(fcntl.LOCK_EX):
-            self._read_keys()
-            if key in self._keys:
+            self._known.refresh()
+            if key in self._known:
                 return False
             head, tail = int(self._counters[_HEAD]), int(self._counters[_TAIL])
             while head + count - tail > self.capacity:
@@ -156,7 +116,7 @@ class ReplayBuffer:
             self._images[where] = images
             self._rows[where] = rows
             self._counters[_HEAD] = head + count
-            self._remember(key)
+            self._known.add(key)
             self.revision += 1
         return True
 
@@ -191,30 +151,10 @@ class ReplayBuffer:
 
     def _transitions(self, number: np.ndarray, n_step: int, discount: float) -> Batch:
         """Those that begin at rows of these numbers."""
-        row = self._rows[number % self.capacity]
-        image = self._images[number % self.capacity]
-        following = (number + np.minimum(row["remaining"], n_step)) % self.capacity
-        next_row, next_image = self._rows[following], self._images[following]
-        done = row["remaining"] < n_step
-        gain = row["success"] * np.power(discount, row["remaining"], dtype=np.float32)
-        return Batch(
-            image=image,
-            pose=np.ascontiguousarray(row["pose"]),
-            opening=np.ascontiguousarray(row["opening"]),
-            step=np.ascontiguousarray(row["step"]),
-            action=np.ascontiguousarray(row["action"]),
-            reward=np.where(done, gain, 0).astype(np.float32),
-            done=done.astype(np.float32),
-            discount=np.where(done, 0, discount**n_step).astype(np.float32),
-            success=np.ascontiguousarray(row["success"]),
-            mount=np.ascontiguousarray(row["mount"]),
-            cell=np.ascontiguousarray(row["cell"]),
-            error=np.zeros((len(number), 2), np.float32),
-            next_image=next_image,
-            next_pose=np.ascontiguousarray(next_row["pose"]),
-            next_opening=np.ascontiguousarray(next_row["opening"]),
-            next_step=np.ascontiguousarray(next_row["step"]),
-        )
+        here = number % self.capacity
+        rows = self._rows[here]
+        following = (number + np.minimum(rows["remaining"], n_step)) % self.capacity
+        return batch_of(rows, self._images[here], self._rows[following], self._images[following], n_step, discount)
 
     def relabel(self, episode_id: str, success: bool) -> bool:
         """Change the outcome of an episode that can be sampled; False if there is none of this id."""
@@ -243,10 +183,7 @@ class ReplayBuffer:
             kept = np.unique(self._rows["key"][:transitions], axis=0)
             self._counters[_HEAD] = transitions
             self.revision += 1
-            self._keys_file.truncate(0)
-            self._keys_file.seek(0)
-            self._keys_file.write(kept.tobytes())
-            self._keys, self._keys_read = {key.tobytes() for key in kept}, len(kept) * KEY_SIZE
+            self._known.keep(kept)
 
     def read_all(self) -> tuple[np.ndarray, np.ndarray]:
         """Copies of all rows (dtype ROW) and images, oldest first."""
@@ -262,8 +199,8 @@ class ReplayBuffer:
     def __contains__(self, episode_id: str) -> bool:
         """Whether an episode of this id was ever added."""
         with self._locked(fcntl.LOCK_SH):
-            self._read_keys()
-            return episode_key(episode_id) in self._keys
+            self._known.refresh()
+            return episode_key(episode_id) in self._known
 
     @property
     def interventions(self) -> int:
@@ -304,38 +241,12 @@ class ReplayBuffer:
     def _visible(self) -> np.ndarray:
         return np.arange(self._counters[_TAIL], self._counters[_HEAD]) % self.capacity
 
-    def _rows_of(self, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
-        shape = (self.image_size, self.image_size, 3)
-        rows = np.zeros(len(episode.steps), ROW)
-        images = np.empty((len(episode.steps), *shape), np.uint8)
-        for index, step in enumerate(episode.steps):
-            seen = step.observation
-            if seen.image.shape != shape or seen.image.dtype != np.uint8:
-                found = f"{seen.image.dtype} {seen.image.shape}"
-                raise ReplayError(
-                    f"episode {episode.episode_id}: image is {found}, not uint8 {shape}; use the replay's image size"
-                )
-            images[index] = seen.image
-            values = (seen.pose, seen.opening, seen.step, step.commanded.vector)
-            if not all(np.isfinite(value).all() for value in values):
-                raise ReplayError(
-                    f"episode {episode.episode_id}: step {index} has a value that is not finite; leave this episode out"
-                )
-            rows[index]["pose"], rows[index]["opening"], rows[index]["step"], rows[index]["action"] = values
-            rows[index]["intervention"] = step.intervention
-        rows["success"] = episode.reward
-        rows["mount"] = episode.meta.get("mount", np.nan)
-        rows["cell"] = episode.meta.get("cell", np.nan)
-        rows["remaining"] = np.arange(len(rows))[::-1]
-        rows["key"] = np.frombuffer(episode_key(episode.episode_id), np.uint8)
-        return rows, images
-
     def _create(self) -> None:
         shape = (self.capacity, self.image_size, self.image_size, 3)
         self._images = new_array(self.folder / "images.npy", np.dtype(np.uint8), shape)
         self._rows = new_array(self.folder / "rows.npy", ROW, (self.capacity,))
         self._counters = new_array(self.folder / "counters.npy", np.dtype(np.int64), (2,))
-        self._keys_file = open(self.folder / KEYS, "w+b", buffering=0)  # noqa: SIM115 (held as long as the buffer)
+        self._known = KnownEpisodes(self.folder, "w+b")
         settings = ReplaySettings(FORMAT, self.capacity, self.image_size)
         with atomic_file(self.folder / SETTINGS) as stream:
             stream.write(to_json(dataclasses.asdict(settings)).encode())
@@ -362,28 +273,15 @@ class ReplayBuffer:
         try:
             check_rows(self._rows[self._visible()])
             open_file(self.folder / KEYS).close()
-            self._keys_file = open(self.folder / KEYS, "rb" if self.read_only else "r+b", buffering=0)  # noqa: SIM115
+            self._known = KnownEpisodes(self.folder, "rb" if self.read_only else "r+b")
         except OSError as error:  # without them the ring would take in again what it has dropped
             raise CorruptReplay(self.folder / KEYS, f"cannot be read ({error.strerror})", CURE) from error
         except ValueError as error:
             raise CorruptReplay(self.folder / "rows.npy", f"holds {error}", CURE) from error
-        self._read_keys()
+        self._known.refresh()
         for key in () if self.read_only else np.unique(self._rows["key"][self._visible()], axis=0):
-            if key.tobytes() not in self._keys:  # killed between making it visible and remembering its id
-                self._remember(key.tobytes())
-
-    def _read_keys(self) -> None:
-        self._keys_file.seek(self._keys_read)
-        data = self._keys_file.read()
-        whole = len(data) - len(data) % KEY_SIZE
-        self._keys.update(data[start : start + KEY_SIZE] for start in range(0, whole, KEY_SIZE))
-        self._keys_read += whole
-
-    def _remember(self, key: bytes) -> None:
-        self._keys_file.seek(self._keys_read)  # over what an interrupted write left
-        self._keys_file.write(key)
-        self._keys.add(key)
-        self._keys_read += KEY_SIZE
+            if key.tobytes() not in self._known:  # killed between making it visible and remembering its id
+                self._known.add(key.tobytes())
 
     @contextmanager
     def _locked(self, kind: int) -> Iterator[None]:

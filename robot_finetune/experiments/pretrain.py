@@ -18,8 +18,9 @@ import torch
 from robot_finetune.config import ConfigError, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.layout import REPLAY
-from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack, unpack
+from robot_finetune.data.transitions import Batch
 from robot_finetune.experiments.evaluate import EVALUATION_SEED, evaluate, success
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
 from robot_finetune.experiments.training_log import TrainingLog

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robot_finetune.config import setting
-from robot_finetune.data.replay_buffer import Batch
+from robot_finetune.data.transitions import Batch
 from robot_finetune.learning.networks.interface import to_device
 
 

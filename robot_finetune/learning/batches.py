@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robot_finetune.data.replay_buffer import Batch
+from robot_finetune.data.transitions import Batch
 from robot_finetune.learning.networks.interface import State, state_tensors, to_device
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robot_finetune.config import setting
-from robot_finetune.data.replay_buffer import Batch
+from robot_finetune.data.transitions import Batch
 from robot_finetune.learning.augmentation import AugmentationConfig, augment, miscalibrate
 from robot_finetune.learning.batches import TensorBatch
 from robot_finetune.learning.cem import CEMConfig, maximise

@@ -16,7 +16,8 @@ import torch
 
 from robot_finetune.config import ConfigError, setting
 from robot_finetune.data.atomic_file import atomic_file
-from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.transitions import Batch
 from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, Metrics, QLearner, Sampled, mixed_batch
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError

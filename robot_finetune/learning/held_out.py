@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import episodes_of
+from robot_finetune.data.transitions import Batch
 from robot_finetune.learning.batches import TensorBatch, select
 from robot_finetune.learning.bellman import BellmanConfig, QLearner
 from robot_finetune.learning.networks.interface import QNetwork

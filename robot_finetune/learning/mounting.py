@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.transitions import Batch
 from robot_finetune.learning.networks.interface import QNetwork, state_tensors
 from robot_finetune.learning.networks.seeing import VAGUE
 from robot_finetune.learning.scene_transfer import GROWTH, some

@@ -15,7 +15,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.transitions import Batch
 from robot_finetune.perception.camera_model import CameraModel
 from robot_finetune.perception.cell_numbers import cell_numbers
 from robot_finetune.perception.scene_change import bin_mask

@@ -21,7 +21,7 @@ import torch
 from torch import distributed, nn
 
 from robot_finetune.config import ConfigError
-from robot_finetune.data.replay_buffer import Batch
+from robot_finetune.data.transitions import Batch
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robot_finetune.data.replay_buffer import Batch, ReplayBuffer
+from robot_finetune.data.replay_buffer import ReplayBuffer
+from robot_finetune.data.transitions import Batch
 from robot_finetune.experiments.benchmarks._synthetic import fill
 from robot_finetune.experiments.benchmarks._timing import (
     CONFIGS,
