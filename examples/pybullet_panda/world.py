@@ -20,7 +20,7 @@ OBJECTS, SHAPES, SCALE = 5, 1000, 0.6  # in the tray; random_urdfs has so many, 
 SPREAD = 0.09  # m, of the places where they are dropped around the tray's centre
 HEIGHTS, FALL = 0.05, 1.0  # m between the objects when they are let go together, s until they lie
 WALL, WALL_HEIGHT = 0.008, 0.05  # m
-HELD_HEIGHT = 0.05  # m above the floor
+HELD_HEIGHT = 0.05  # m above the floor, of an object's lowest point
 GREY, TABLE = (0.62, 0.62, 0.64, 1.0), (0.36, 0.28, 0.22, 1.0)
 LIGHT = (0.6, -0.4, 1.5)  # where it comes from
 
@@ -134,11 +134,10 @@ class World:
         return np.reshape(np.asarray(pixels, np.uint8), (camera.height, camera.width, 4))[..., :3].copy()
 
     def held(self) -> bool:
-        """The truth: whether an object is off the floor and between both fingers."""
+        """The truth: whether the hand carries an object, between both fingers or hanging from one."""
         for body in self._objects:
-            high = self._bullet.getBasePositionAndOrientation(body)[0][2] > self._profile.floor_z + HELD_HEIGHT
-            touched = [bool(self._bullet.getContactPoints(self._robot, body, finger)) for finger in self._fingers]
-            if high and all(touched):
+            lowest = self._bullet.getAABB(body)[0][2]
+            if lowest > self._profile.floor_z + HELD_HEIGHT and self._bullet.getContactPoints(self._robot, body):
                 return True
         return False
 

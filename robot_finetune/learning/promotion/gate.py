@@ -39,9 +39,8 @@ from robot_finetune.data.promotion_log import (
     Fact,
     VersionId,
 )
-from robot_finetune.learning.promotion.sequential import EProcess
 from robot_finetune.learning.promotion.trial import Count, Evidence, Trial, standard_errors_ahead
-from robot_finetune.stats import wilson_interval
+from robot_finetune.learning.promotion.watch import Watch
 from robot_finetune.types import CANDIDATE, INCUMBENT, NO_TRIAL
 
 LEAST_BLOCKS = 4
@@ -102,8 +101,7 @@ class Gate:
         self._predecessor_made = Count()
         self._burnt = False
         self._looked = 0  # grasps at the last measurement that a trial was interrupted by
-        self._watch: EProcess | None = None
-        self._watched, self._reference = Count(), 0.0
+        self._watch: Watch | None = None
 
     @property
     def incumbent(self) -> VersionId:
@@ -263,31 +261,20 @@ class Gate:
         self.history = [*self.history, version][-HISTORY:]
         if self.waiting == version:
             self.waiting = None
-        self._watch, self._watched = self._watch_over(evidence), Count()
+        watched = self.config.watch and evidence.incumbent_grasps
+        self._watch = Watch(evidence.incumbent, self.config.false_rollback, self.config.watch) if watched else None
         self.candidate = self._trial = self._predecessor = None
         self._burnt = False
         return [decision]
-
-    def _watch_over(self, evidence: Evidence) -> EProcess | None:
-        """Against "no lower than the last good one's success", of which the lower end of an interval is taken, with
-        half of the allowed error; the e-process has the other half."""
-        if not (self.config.watch and evidence.incumbent_grasps):
-            return None
-        confidence = 1 - self.config.false_rollback
-        low, _ = wilson_interval(evidence.incumbent_successes, evidence.incumbent_grasps, confidence)
-        self._reference = low
-        return EProcess(0.0)
 
     def _look_after(self, success: bool) -> list[Decision]:
         """Count a grasp of the incumbent while it is watched."""
         if self._watch is None or len(self.history) < 2:
             return []
-        self._watched.add(success)
-        self._watch.add(self._reference - success)
-        if self._watch.evidence >= 2 / self.config.false_rollback:
-            seen = f"{self._watched.successes} of {self._watched.grasps} grasps succeeded"
-            return self._go_back("restored", f"{seen}, the version before had at least {100 * self._reference:.0f} %")
-        if self._watched.grasps >= self.config.watch:
+        self._watch.add(success)
+        if self._watch.fallen:
+            return self._go_back("restored", str(self._watch))
+        if self._watch.over:
             self._watch = None
         return []
 
