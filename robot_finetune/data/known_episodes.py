@@ -1,4 +1,4 @@
-"""Which episodes a replay buffer was ever given: digests of their ids, in a file that only grows."""
+"""Which episodes a replay buffer was ever given: digests of their ids, in a file beside its rows."""
 
 from __future__ import annotations
 
