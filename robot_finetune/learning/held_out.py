@@ -17,9 +17,8 @@ from robot_finetune.data.replay_file import episodes_of
 from robot_finetune.data.transitions import Batch
 from robot_finetune.learning.batches import TensorBatch, select
 from robot_finetune.learning.bellman import BellmanConfig, QLearner
-from robot_finetune.learning.networks.interface import QNetwork
+from robot_finetune.learning.networks.interface import QNetwork, in_parts
 from robot_finetune.learning.offline_score import (
-    AT_ONCE,
     is_held_out,
     log_loss_of,
     q_logits,
@@ -105,8 +104,5 @@ class HeldOut:
         return np.concatenate([learner.targets(TensorBatch.of(part)).cpu().numpy() for part in self._parts()])
 
     def _parts(self) -> Iterator[Batch]:
-        """A few transitions at a time: large images take much memory."""
-        for first in range(0, len(self._batch.done), AT_ONCE):
-            yield Batch(
-                **{field.name: getattr(self._batch, field.name)[first : first + AT_ONCE] for field in fields(Batch)}
-            )
+        for part in in_parts(len(self._batch.done)):
+            yield Batch(**{field.name: getattr(self._batch, field.name)[part] for field in fields(Batch)})

@@ -15,7 +15,7 @@ import torch
 
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.transitions import Batch
-from robot_finetune.learning.networks.interface import QNetwork, state_tensors
+from robot_finetune.learning.networks.interface import QNetwork, in_parts, state_tensors
 from robot_finetune.learning.networks.seeing import VAGUE
 from robot_finetune.learning.scene_transfer import GROWTH, some
 
@@ -57,11 +57,14 @@ class Mounting:
     @torch.inference_mode()
     def _look(self) -> np.ndarray:
         rows, images = self.new.read_all()
-        few = some(len(rows))
-        state = state_tensors(images[few], *(rows[name][few] for name in ("pose", "opening", "step", "cell")))
-        views = self._start.encode(state.to(self._start.device))
-        shift = views.seen[views.spread < VAGUE].float().cpu().numpy()
-        if 2 * len(shift) < len(views.seen):
+        chosen = np.arange(len(rows))[some(len(rows))]
+        seen = []
+        for few in (chosen[part] for part in in_parts(len(chosen))):
+            state = state_tensors(images[few], *(rows[name][few] for name in ("pose", "opening", "step", "cell")))
+            views = self._start.encode(state.to(self._start.device))
+            seen.append(views.seen[views.spread < VAGUE].float().cpu().numpy())
+        shift = np.concatenate(seen)
+        if 2 * len(shift) < len(chosen):
             return np.zeros(2, np.float32)
         place, scatter = np.median(shift, axis=0), float(np.linalg.norm(shift.std(0)))
         clear = float(np.linalg.norm(place)) > max(SMALLEST, CLEAR * scatter)

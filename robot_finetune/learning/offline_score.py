@@ -17,12 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robot_finetune.learning.networks.interface import QNetwork, State, state_tensors, to_device
+from robot_finetune.learning.networks.interface import QNetwork, State, in_parts, state_tensors, to_device
 from robot_finetune.stats import auc, calibration_error
 from robot_finetune.types import Episode, Step
-
-AT_ONCE = 64
-"""Closings that go through the network together: large images take much memory."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,8 @@ def _outcomes(closings: Sequence[Closing]) -> np.ndarray:
 
 
 def _closing_logits(network: QNetwork, closings: Sequence[Closing]) -> np.ndarray:
-    parts = [closings[first : first + AT_ONCE] for first in range(0, len(closings), AT_ONCE)]
-    return np.concatenate([_part_logits(network, part) for part in parts]) if parts else np.zeros(0, np.float32)
+    logits = [_part_logits(network, closings[part]) for part in in_parts(len(closings))]
+    return np.concatenate(logits) if logits else np.zeros(0, np.float32)
 
 
 def _part_logits(network: QNetwork, closings: Sequence[Closing]) -> np.ndarray:

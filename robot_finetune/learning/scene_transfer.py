@@ -24,8 +24,9 @@ from robot_finetune.robot.preprocess import preprocess
 from robot_finetune.robot.profile import RobotProfile
 
 IMAGES = 400  # of which the middle is taken
-FLOOR_TOLERANCE = 28  # grey levels that a floor of one colour differs from its middle
-SPARSE = 7  # every so many pixels are enough to find the floor's colour
+FLOOR_TOLERANCE = 27  # grey levels that a floor of one colour differs from its middle, at most
+SPARSE = 7  # every so many pixels are enough to find the floor's colour,
+ENOUGH = 600  # and so many of them
 PLAIN = 0.5  # part of the bin that has the floor's colour, where the floor counts as of one colour
 SAME_CELL = 1e-4  # difference of the numbers of two cells that are one
 GROWTH = 1.25  # of the new data, after which the new scene is looked at again
@@ -77,13 +78,17 @@ class SceneTransfer:
 
     def _transferred(self, images: np.ndarray, scene: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """uint8 (n, size, size, 3) in the new scene; images whose floor has more than one colour stay as they are."""
-        images = images.astype(np.int16)
-        floor = np.median(images[:, inside][:, ::SPARSE], axis=1).astype(np.int16)[:, None, None]
-        is_floor = (np.abs(images - floor).max(-1) < FLOOR_TOLERANCE) & inside
-        plain = is_floor[:, inside].mean(1) > PLAIN
-        lit = np.minimum(images * self._gain, 255)
-        moved = np.where(is_floor[..., None], scene, lit)
-        return np.where(plain[:, None, None, None], moved, images).astype(np.uint8)
+        places = np.flatnonzero(inside)
+        few = places[:: max(SPARSE, len(places) // ENOUGH)]
+        floors = np.median(images.reshape(-1, inside.size, 3)[:, few], axis=1).astype(np.uint8).astype(float)
+        lit = np.minimum(np.arange(256, dtype=np.float32)[:, None] * self._gain, 255).astype(np.uint8)[:, None]
+        mask, moved = np.uint8(255) * inside.astype(np.uint8), images.copy()
+        for image, floor in zip(moved, floors, strict=True):
+            is_floor = mask & cv2.inRange(image, floor - FLOOR_TOLERANCE, floor + FLOOR_TOLERANCE)
+            if cv2.countNonZero(is_floor) > PLAIN * len(places):
+                cv2.LUT(image, lit, image)
+                cv2.copyTo(scene, is_floor, image)
+        return moved
 
     def _is_own(self, cells: np.ndarray) -> np.ndarray:
         """Which of the cells (n, 19) are the one that the new replay is of."""

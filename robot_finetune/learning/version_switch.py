@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from robot_finetune.data.promotion_log import (
     BEGUN,
+    GATED,
     HEARD,
     JUDGED,
     OFFERED,
@@ -21,6 +22,7 @@ from robot_finetune.data.promotion_log import (
 )
 from robot_finetune.files import one_line
 from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from robot_finetune.learning.own_grasps import OwnGrasps
 from robot_finetune.learning.promotion.autonomy import Autonomy, decide
 from robot_finetune.learning.promotion.gate import Gate, NothingToDecide, Turn
 from robot_finetune.learning.promotion.look import look_of
@@ -65,6 +67,7 @@ class SwitchingPolicy:
         self._acting: Policy = policy
         self._auto = self._explores = self._counts = False
         self._look: list[float] = []
+        self._own = OwnGrasps()
         self._lock = threading.RLock()
         self._loaded = {version_id(policy.checkpoint): policy.checkpoint}
         self._places: dict[VersionId, Path] = {}
@@ -84,7 +87,7 @@ class SwitchingPolicy:
     ) -> bool:
         """Load, verify and probe an announced version. Returns False if it is not newer than what there is.
 
-        scores: of the version, as its trainer found them.
+        scores: of the version, as its trainer found them; those on the robot's own grasps are added.
 
         Versions are newer or older only among those of one trainer, whose folders lie side by side: one from elsewhere
         does not stand in the way of the next. Raises CheckpointError if it must not be used; what acts is untouched.
@@ -97,12 +100,21 @@ class SwitchingPolicy:
             return False
         checkpoint = self._load(folder, version, sha256)
         offered = version_id(checkpoint)
+        found = {**(scores or {}), **self._own_scores(checkpoint)}
         with self._lock:
             self._refuse(offered)
             self._loaded[offered], self._places[offered] = checkpoint, place
-            self.apply(Fact(OFFERED, *offered, path=str(folder), scores=dict(scores or {})))
+            self.apply(Fact(OFFERED, *offered, path=str(folder), scores=found))
             self._forget()
         return True
+
+    def _own_scores(self, offered: Checkpoint) -> dict[str, float]:
+        if self.gate.config.mode != GATED:
+            return {}
+        with self._lock:
+            incumbent = self._loaded[self.gate.incumbent]
+        found = self._own.score(offered.network, incumbent.network)
+        return asdict(found) if found else {}
 
     def _refuse(self, version: VersionId) -> None:
         if version in self.gate.refused:
@@ -165,6 +177,7 @@ class SwitchingPolicy:
         the others no version acts."""
         self._acting = self._scripted if mode == SCRIPTED and self._scripted is not None else self._policy
         self._counts, self._look = mode in (EXPLORE, EVALUATE), []
+        self._own.begin_episode()
         if not self._counts:
             self.turn = Turn(self.gate.incumbent)
             self._acting.begin_episode(mode)
@@ -185,6 +198,7 @@ class SwitchingPolicy:
         """Tell the gate what came of the episode that was begun last, if it was one of a version."""
         if not self._counts:
             return
+        self._own.judged(success)
         fact = Fact(JUDGED, *self.turn.id, explore=self._explores, auto=self._auto, side=self.turn.side)
         look = self._look if self._auto and not self._explores else []
         self.apply(replace(fact, success=success, episode_id=episode_id, look=look))
@@ -202,7 +216,10 @@ class SwitchingPolicy:
             self._look = look_of(observation.image)
         decision = self._acting.act(observation)
         self.decision_ms = (time.perf_counter() - start) * 1e3
-        return replace(decision, side=self.turn.side) if decision else None
+        if decision is None:
+            return None
+        self._own.decided(observation, decision)
+        return replace(decision, side=self.turn.side)
 
     def apply(self, fact: Fact) -> list[Decision]:
         """Tell gate and autonomy, and record what they were told and what they decided."""

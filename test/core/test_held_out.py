@@ -83,7 +83,7 @@ def test_many_transitions_are_scored_a_few_at_a_time_with_the_same_result(replay
     for network in networks:
         network.geometry.set_profile(RobotProfile())
     at_once = scores(replay, *networks)
-    monkeypatch.setattr("robot_finetune.learning.held_out.AT_ONCE", 7)
+    monkeypatch.setattr("robot_finetune.learning.networks.interface.AT_ONCE", 7)
     again = scores(replay, *networks)
     for name in ("log_loss", "worse", "auc", "calibration_error", "soft_opc", "agreement"):
         assert getattr(again, name) == pytest.approx(getattr(at_once, name), abs=1e-4), name

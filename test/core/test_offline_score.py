@@ -82,6 +82,6 @@ def test_many_closings_are_scored_a_few_at_a_time_with_the_same_result(monkeypat
     network.geometry.set_profile(RobotProfile())
     closings = [closing(index, index % 3 == 0) for index in range(9)]
     at_once = log_losses(network, closings)
-    monkeypatch.setattr("robot_finetune.learning.offline_score.AT_ONCE", 2)
+    monkeypatch.setattr("robot_finetune.learning.networks.interface.AT_ONCE", 2)
     assert log_losses(network, closings) == pytest.approx(at_once, abs=1e-5) and len(at_once) == 9
     assert len(log_losses(network, [])) == 0

@@ -23,10 +23,10 @@ def episode_rows(name: str, pose: np.ndarray, opening: np.ndarray, action: np.nd
 
 
 def fill(buffer: ReplayBuffer, transitions: int, seed: int = 0) -> None:
-    """Add episodes with images of noise until `buffer` has `transitions` more; every image is written to the disk."""
+    """Add episodes until `buffer` has `transitions` more: images of a noisy plain floor, all on the disk."""
     rng = np.random.default_rng(seed)
     size = buffer.image_size
-    pictures = rng.integers(0, 256, (STEPS + 64, size, size, 3), dtype=np.uint8)
+    pictures = rng.integers(100, 140, (STEPS + 64, size, size, 3), dtype=np.uint8)
     for index in range(transitions // STEPS):
         pose = rng.uniform((0.45, -0.2, 0.01, -1.5), (0.75, 0.2, 0.25, 1.5), (STEPS, 4))
         action = rng.uniform(-1, 1, (STEPS, 8))

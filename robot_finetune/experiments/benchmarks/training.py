@@ -111,7 +111,7 @@ def run(timing: Timing, transitions: int, network: str, batch_size: int, device:
         variants = {
             "update": tuner.update,
             "bare": lambda: bare_update(other.learner, next(turns)),
-            "sampling": lambda: mixed_batch(counts, config.bellman, rng),
+            "drawing": lambda: other._draw(rng),
             "augmentation": lambda: augment(image, config.bellman.augmentation, other.learner.generator),
         }
         times = medians_ms(interleave(variants, rounds, timing.on(where)))

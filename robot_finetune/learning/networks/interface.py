@@ -22,6 +22,7 @@ from robot_finetune.types import CELL_SIZE
 ARCHITECTURES: dict[str, int | None] = {"compact": None, "grasping44": 472}
 """The networks, and the one image size [px] that each takes; None: any. build.py has their classes."""
 CPU = torch.device("cpu")
+AT_ONCE = 64
 AUTOCAST = ("cpu", "cuda")
 """Kinds of device on which an update may compute in mixed precision."""
 
@@ -189,6 +190,11 @@ def state_tensors(
         cell = np.full((len(pose), CELL_SIZE), np.nan)
     floats = (torch.as_tensor(np.asarray(value, np.float32)) for value in (pose, opening, step, cell))
     return State(torch.as_tensor(np.ascontiguousarray(image)), *floats)
+
+
+def in_parts(count: int) -> list[slice]:
+    """Of so many states, those that go through a network together: large images take much memory."""
+    return [slice(first, first + AT_ONCE) for first in range(0, count, AT_ONCE)]
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -5,7 +5,8 @@ facts give the same decisions, so that a restart replays them. An exploring epis
 by the incumbent, block by block, and learned from either way. Decisions are made by tests that allow for looking after
 every grasp (`sequential`):
 
-* A version whose offline score is clearly worse than that of the first policy never acts.
+* A version never acts whose offline score is clearly worse: on held-out grasps than that of the first policy, as its
+  trainer found, or on this robot's own grasps than the incumbent's.
 * The candidates of a trial were better than the incumbent (e-value 1 / false_promotion), and the present one is not
   behind: it is promoted. They were worse (1 / false_rollback): the candidate is rejected, and what comes after it needs
   proof. A trainer's later versions take the candidate's side after a `leg`, for they are the same policy trained
@@ -22,6 +23,7 @@ every grasp (`sequential`):
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from robot_finetune.config import setting
@@ -73,8 +75,15 @@ class PromotionConfig:
     fewest: int = setting(16, "grasps of a trial below which none is promoted undecided", low=2, high=10_000)
     watch: int = setting(60, "grasps for which a promoted version is watched", low=0, high=100_000)
     offline_limit: float = setting(
-        3.0, "standard errors by which an offline score may be worse than the first policy's", low=0.0, high=1e9
+        3.0, "standard errors by which an offline score may be worse than what it is compared with", low=0.0, high=1e9
     )
+
+
+WITNESSES = (
+    ("worse", "log_loss", "first", "grasps that were held out", "the first policy's"),
+    ("own_worse", "own_log_loss", "own_incumbent", "this robot's own grasps", "the incumbent's"),
+)
+"""Offline scores that may speak against a version: names of its distance, of both losses, and of what they are of."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,16 @@ class Turn:
 
     id: VersionId
     side: str = NO_TRIAL
+
+
+def contradicted(scores: Mapping[str, float], limit: float) -> str:
+    """Which offline score speaks against a version, in words; empty if none does by more than `limit` standard
+    errors."""
+    for worse, new, old, grasps, whose in WITNESSES:
+        if scores.get(worse, 0.0) > limit:
+            losses = f"log-loss {scores.get(new, 0):.2f}, {whose} {scores.get(old, 0):.2f}"
+            return f"its Q-values foretell the outcome of {grasps} worse: {losses}"
+    return ""
 
 
 class Gate:
@@ -165,12 +184,9 @@ class Gate:
     def _offered(self, fact: Fact) -> list[Decision]:
         if fact.id in self.refused or fact.id in self.history or fact.id == self.candidate:
             return []
-        scores = fact.scores
-        if self.config.mode == GATED and scores.get("worse", 0.0) > self.config.offline_limit:
+        if self.config.mode == GATED and (why := contradicted(fact.scores, self.config.offline_limit)):
             self.refused.add(fact.id)
-            losses = f"log-loss {scores.get('log_loss', 0):.2f}, the first policy's {scores.get('first', 0):.2f}"
-            why = f"its Q-values foretell the outcome of grasps that were held out worse: {losses}"
-            return [Decision("rejected", fact.version, self.incumbent.version, why, dict(scores), self.grasps)]
+            return [Decision("rejected", fact.version, self.incumbent.version, why, dict(fact.scores), self.grasps)]
         self.waiting = fact.id
         return []
 
