@@ -1,5 +1,6 @@
 """On a real accelerator: `pytest -m gpu test/core/test_gpu.py`. What can be shown without one is in test_device.py."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -144,6 +145,8 @@ def test_full_memory_says_what_to_do_and_learning_goes_on_with_less():
     try:
         with pytest.raises(DeviceError, match=r"out of memory .*smaller batch_size.*device: cpu"):
             learning.update(large)
+        gc.collect()  # what the failed update had begun is held by its traceback
+        torch.cuda.empty_cache()
         learning.update(small)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, DEVICE)
