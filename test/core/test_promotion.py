@@ -157,6 +157,17 @@ def test_a_version_with_a_clearly_worse_offline_score_never_acts():
     assert gate.apply(Fact(OFFERED, 2, "b", scores={**scores, "worse": 1.0})) == [] and gate.waiting.version == 2
 
 
+def test_what_is_on_trial_needs_proof_once_a_later_version_contradicts_the_robots_own_grasps():
+    decided = []
+    for worse in (1.0, 4.2):
+        gate = Gate(VersionId(0))
+        gate.apply(offered(1))
+        run(gate, lambda version: 0.6, 30, np.random.default_rng(3))
+        gate.apply(Fact(OFFERED, 2, "hash 2", scores={"own_grasps": 60.0, "own_worse": worse}))
+        decided += gate.apply(Fact(BEGUN, explore=False))
+    assert [made.decision for made in decided] == ["promoted", "kept"] and "proof" in decided[1].reason
+
+
 def test_a_newer_version_waits_for_the_end_of_a_leg_and_replaces_only_the_one_that_waits():
     gate, rng = Gate(VersionId(0), PromotionConfig(leg=20)), np.random.default_rng(0)
     gate.apply(offered(1))

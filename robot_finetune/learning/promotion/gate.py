@@ -6,14 +6,16 @@ by the incumbent, block by block, and learned from either way. Decisions are mad
 every grasp (`sequential`):
 
 * A version never acts whose offline score is clearly worse: on held-out grasps than that of the first policy, as its
-  trainer found, or on this robot's own grasps than the incumbent's.
+  trainer found, or on this robot's own grasps than the incumbent's. What is on trial by then is the same policy,
+  trained less: it needs proof.
 * The candidates of a trial were better than the incumbent (e-value 1 / false_promotion), and the present one is not
   behind: it is promoted. They were worse (1 / false_rollback): the candidate is rejected, and what comes after it needs
   proof. A trainer's later versions take the candidate's side after a `leg`, for they are the same policy trained
   longer; the evidence goes on, or a short session would end before the second one was tried.
 * Where a trial has to end undecided, as before a measurement or after `longest` grasps, the candidate is promoted
   unless it is behind by more than `lean` standard errors: most versions are better than the one they were trained from,
-  and too late costs as much as too early. Not so once a candidate of this incumbent has been rejected.
+  and too late costs as much as too early. Not so where proof is needed, as after a candidate of this incumbent was
+  rejected.
 * Robots of one lineage decide together: another one's trial against the same incumbent is independent evidence on the
   same question, and the product of the e-values is the evidence of both. Each candidate is still tried here.
 * A promoted version is watched: if its success falls significantly below what the version before it had in the trial,
@@ -186,6 +188,7 @@ class Gate:
             return []
         if self.config.mode == GATED and (why := contradicted(fact.scores, self.config.offline_limit)):
             self.refused.add(fact.id)
+            self._burnt |= fact.scores.get("own_worse", 0.0) > self.config.offline_limit
             return [Decision("rejected", fact.version, self.incumbent.version, why, dict(fact.scores), self.grasps)]
         self.waiting = fact.id
         return []
