@@ -104,7 +104,7 @@ def known_falls(runs: int, before: int = 200, seed: int = 0) -> list[dict[str, A
                 false += 1
             else:
                 delays.append(first - before)
-        percentiles = np.percentile(delays, [50, 90]).tolist()
+        percentiles = np.percentile(delays, [50, 90]).round().tolist()
         rows.append({"rate": rate, "runs": runs, "false": false, "median": percentiles[0], "p90": percentiles[1]})
     return rows
 
@@ -200,7 +200,7 @@ def summarise(plan: Plan, cell: dict[str, Any]) -> dict[str, Any]:
 def markdown(result: dict[str, Any]) -> str:
     """All tables."""
     title = f"Success falls from {100 * USUAL:.0f} % to a known rate after 200 grasps: grasps until it is noticed"
-    text = "# Drift\n\n" + row_table(title, result["known"])
+    text = "# Drift\n\n" + row_table(title, result["known"]) + "\n"
     if still := result["stationary"]:
         rate = f"{100 * still['successes'] / still['episodes']:.1f} %"
         found = (
@@ -211,7 +211,7 @@ def markdown(result: dict[str, Any]) -> str:
     plan = result["plan"]
     if result["witnesses"]:
         title = f"Grasps of the first policy until a changed cell is noticed, {WATCHED} at most; empty: not noticed"
-        text += row_table(title, result["witnesses"])
+        text += row_table(title, result["witnesses"]) + "\n"
     title = (
         f"Sessions of {plan['before']} grasps in the unchanged and {plan['after']} in the changed cell, in mode auto"
     )
