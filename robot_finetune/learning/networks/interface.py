@@ -23,6 +23,7 @@ ARCHITECTURES: dict[str, int | None] = {"compact": None, "grasping44": 472}
 """The networks, and the one image size [px] that each takes; None: any. build.py has their classes."""
 CPU = torch.device("cpu")
 AT_ONCE = 64
+"""States that go through a network together where there are many: large images take much memory."""
 AUTOCAST = ("cpu", "cuda")
 """Kinds of device on which an update may compute in mixed precision."""
 
@@ -193,7 +194,7 @@ def state_tensors(
 
 
 def in_parts(count: int) -> list[slice]:
-    """Of so many states, those that go through a network together: large images take much memory."""
+    """So many states in parts of AT_ONCE."""
     return [slice(first, first + AT_ONCE) for first in range(0, count, AT_ONCE)]
 
 
