@@ -17,7 +17,7 @@ from robot_finetune.needs import missing
 PROGRAM = "robot-finetune"
 SECTIONS = {
     "On the robot, or the simulated cell behind the same ROS topics": ("setup", "session", "teleop"),
-    "In simulation, without ROS": ("picture", "pretrain", "evaluate", "adapt", "lineage", "benchmark"),
+    "In simulation, without ROS": ("picture", "pretrain", "distil", "evaluate", "adapt", "lineage", "benchmark"),
     "Afterwards, and meanwhile": ("report", "compare", "dashboard", "episodes"),
     "This computer and this program": ("doctor", "completion"),
 }

@@ -18,6 +18,7 @@ from robot_finetune import cli
 from robot_finetune.config import SHARE, to_mapping
 from robot_finetune.exit_codes import MEANING
 from robot_finetune.experiments.adaptation import AdaptConfig
+from robot_finetune.experiments.distil import DistilConfig
 from robot_finetune.experiments.offline import OfflineConfig
 from robot_finetune.experiments.pretrain import PretrainConfig
 from robot_finetune.graph.options import BringupOptions
@@ -127,7 +128,8 @@ def variations() -> str:
 def recipes() -> str:
     parts = ["# Settings of learning", "Of the YAML files that `--config` reads."]
     for cls, of in (
-        (PretrainConfig, "pretrain"), (OfflineConfig, "pretrain --episodes"), (AdaptConfig, "adapt, lineage")
+        (PretrainConfig, "pretrain"), (DistilConfig, "distil"), (OfflineConfig, "pretrain --episodes"),
+        (AdaptConfig, "adapt, lineage"),
     ):  # fmt: skip
         parts += [f"## {of}", table(cls)]
     return _page(*parts)

@@ -14,7 +14,7 @@ from robot_finetune.types import SCRIPTED
 
 C = TypeVar("C")
 
-POLICY, YAML = "policy", ("robot", "variation")
+POLICIES, YAML = ("policy", "student"), ("robot", "variation")
 """Settings that may name a checkpoint folder, and the path of a YAML file."""
 
 
@@ -34,7 +34,7 @@ def pack(settings: C, replay: bool = False) -> Parcel[C]:
     files = {}
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]
         value = getattr(settings, field.name)
-        if field.name == POLICY and value not in (SCRIPTED, TEACHER):
+        if field.name in POLICIES and value not in (SCRIPTED, TEACHER, ""):
             wanted = (CARD, WEIGHTS, REPLAY) if replay else (CARD, WEIGHTS)
             paths = [path for name in wanted if (path := Path(value, name)).is_file()]
         elif field.name in YAML and Path(value).suffix:
@@ -52,7 +52,7 @@ def unpack(parcel: Parcel[C], folder: Path) -> C:
         (folder / name).mkdir(parents=True, exist_ok=True)
         for file, data in contents.items():
             (folder / name / file).write_bytes(data)
-        changed[name] = str(folder / name if name == POLICY else folder / name / next(iter(contents)))
+        changed[name] = str(folder / name if name in POLICIES else folder / name / next(iter(contents)))
     for field in dataclasses.fields(parcel.settings):  # type: ignore[arg-type]
         if isinstance(getattr(parcel.settings, field.name), Path):
             changed[field.name] = folder / field.name

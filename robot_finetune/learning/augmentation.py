@@ -25,6 +25,7 @@ class AugmentationConfig:
     calibration: float = setting(
         0.02, "standard deviation of the error of the pose, in x and y of the tool frame (ours)", unit="m", low=0.0
     )
+    exposure: float = setting(0.0, "largest change of the logarithm of all brightness (ours)", low=0.0, high=2.0)
 
 
 def augment(image: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
@@ -43,6 +44,9 @@ def augment(image: Tensor, config: AugmentationConfig, generator: torch.Generato
         image = image.reshape(-1, 3).index_select(0, pixel.flatten()).reshape(image.shape)
     gain = (1 + config.contrast * uniform(batch, 1, 1)) * (1 + config.color * uniform(batch, 1, 3))
     lift = 128 * (1 - gain) + 255 * config.brightness * uniform(batch, 1, 1)
+    if config.exposure:
+        factor = torch.exp(config.exposure * uniform(batch, 1, 1))
+        gain, lift = gain * factor, lift * factor
     turn = _color_turn(2 * math.pi * config.hue * uniform(batch), 1 + config.saturation * uniform(batch))
     lift, turn = to_device(lift, device), to_device(turn * gain, device)
     lit = torch.baddbmm(lift, image.reshape(batch, size * size, 3).float(), turn)
@@ -62,14 +66,20 @@ def miscalibrate(batch: Batch, config: AugmentationConfig, rng: np.random.Genera
     """The same transitions of a robot whose pose is wrong: each of `batch` gets a constant error in the tool frame.
 
     To act well, the network must then see in the image where the gripper is."""
-    error = rng.normal(0.0, config.calibration, (len(batch.reward), 2)).clip(
-        -3 * config.calibration, 3 * config.calibration
-    )
-    moved = {}
-    for name in ("pose", "next_pose"):
-        pose = getattr(batch, name).copy()
-        cos, sin = np.cos(pose[:, 3]), np.sin(pose[:, 3])
-        pose[:, 0] += cos * error[:, 0] - sin * error[:, 1]
-        pose[:, 1] += sin * error[:, 0] + cos * error[:, 1]
-        moved[name] = pose
+    error = errors_of_pose(len(batch.reward), config, rng)
+    moved = {name: in_tool_frame(getattr(batch, name), error) for name in ("pose", "next_pose")}
     return replace(batch, error=error.astype(np.float32), **moved)
+
+
+def errors_of_pose(count: int, config: AugmentationConfig, rng: np.random.Generator) -> np.ndarray:
+    """(count, 2) [m, tool frame]."""
+    largest = 3 * config.calibration
+    return rng.normal(0.0, config.calibration, (count, 2)).clip(-largest, largest)
+
+
+def in_tool_frame(pose: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Poses (B, 4) moved by `place` (B, 2) [m] along the tool's own x and y."""
+    moved, cos, sin = pose.copy(), np.cos(pose[:, 3]), np.sin(pose[:, 3])
+    moved[:, 0] += cos * place[:, 0] - sin * place[:, 1]
+    moved[:, 1] += sin * place[:, 0] + cos * place[:, 1]
+    return moved

@@ -96,13 +96,17 @@ class QPolicy:
             self.checkpoint = pending
             self.swap_ms = (time.perf_counter() - start) * 1e3
 
+    def q(self, observation: Observation) -> Callable[[Tensor], Tensor]:
+        """Q of actions (1, N, 8) where the network is: values (1, N)."""
+        return q_function(self.checkpoint.network, _state(observation).to(self.device), self._mirror)
+
     @torch.inference_mode()
     def act(self, observation: Observation) -> Decision:
         """The action to take, decided where the network is. Raises DeviceError where the memory there is full."""
         self.samples = None
         watch = self._keep if self.watched() else None
         with memory_checked(self.device):
-            q = q_function(self.checkpoint.network, _state(observation).to(self.device), self._mirror)
+            q = self.q(observation)
             action, value = maximise(q, 1, self.config.cem, self._max_yaw, self._generator, self.device, watch)
             chosen = Action(action[0].cpu().numpy())
             if self._exploring and not chosen.closes and self._uniform() < self.config.explore_probability:

@@ -95,6 +95,13 @@ class Cell:
         self._hold(self.joint_positions)
         self.reset(self._seed, self._family)
 
+    def mimic(self, other: Cell) -> None:
+        """Stand and lie as everything does in `other`, a cell of the same robot and objects that looks otherwise: for a
+        picture. Only `reset` makes it a cell of its own again."""
+        self._data.qpos[:] = other._data.qpos
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+
     def advance(self, seconds: float) -> None:
         """Let `seconds` of the cell's time pass; below a physics step (4 ms) they are saved up."""
         self._wanted += seconds

@@ -64,6 +64,7 @@ class Randomisation:
     hard: float = setting(0.2, "part on which a strong lamp shines from a side, and little else", low=0.0, high=1.0)
     painted: float = setting(0.4, "part on which the floor has any colour at all", low=0.0, high=1.0)
     patterned: float = setting(0.6, "part on which it is mottled, or patched with scraps", low=0.0, high=1.0)
+    contrast: float = setting(0.0, "part of those floors that are of a bright and a dark colour", low=0.0, high=1.0)
     pattern: tuple[float, float] = setting((0.01, 0.06), "smallest and largest spots and patches", unit="m", low=0.005)
     camera: float = setting(0.004, "of the camera's position", unit="m", low=0.0, high=0.15)
     turn: float = setting(0.4, "of the camera's turn about each axis", unit="degrees", low=0.0, high=15.0)
@@ -168,6 +169,14 @@ def randomise(
     )
 
 
+def usual_look(variation: Variation, usual: Variation) -> Variation:
+    """The objects, the gripper and the camera of `variation` in the look of `usual`: its floor, light and colours, a
+    perfect camera, and objects that are not see-through."""
+    scene = variation.scene
+    objects = replace(scene.objects, alpha=usual.scene.objects.alpha)
+    return replace(variation, scene=replace(usual.scene, objects=objects, camera=scene.camera))
+
+
 class _Wander:
     """Draws from `config` at `strength`."""
 
@@ -211,6 +220,10 @@ class _Wander:
             pattern = "mottled" if rng.random() < 0.5 else "patched"
             size, seed = rng.uniform(*config.pattern), self.seed()
             floor = replace(floor, pattern=pattern, color2=_triple(rng.random(3)), square=size, seed=seed)
+            if config.contrast and self.happens(config.contrast):
+                bright, dark = _triple(rng.uniform(0.65, 1.0, 3)), _triple(rng.uniform(0.0, 0.25, 3))
+                pair = (bright, dark) if rng.random() < 0.5 else (dark, bright)
+                floor = replace(floor, color=pair[0], color2=pair[1])
         return floor
 
     def light(self, light: Light) -> Light:

@@ -26,7 +26,7 @@ VARIATIONS = "checkerboard_backing,harsh_lighting,extend_gripper_1cm,transparent
 GRASPS = 200
 SEED, EVALUATION_SEED = 9000, 70
 OURS = AdaptConfig()
-PLAIN = AugmentationConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0)
+PLAIN = AugmentationConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0.0)
 
 
 def recipe(fine_tune: FineTuneConfig = OURS.fine_tune, **bellman: Any) -> AdaptConfig:
