@@ -23,7 +23,7 @@ Examples:
 @options.processes
 @options.ray
 @options.quiet
-@click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
+@options.threads
 @options.device
 def command(
     out: Path, config: Path | None, policy: str, robot: str, seed: int, processes: int, ray: str, threads: int,

@@ -51,6 +51,7 @@ episodes = click.option(
 grasps = click.option("--grasps", type=click.IntRange(1, 100_000), default=400, help="Exploring grasps to learn from.")
 seed = click.option("--seed", type=click.IntRange(0, SEED_LIMIT), default=0, help="Chooses scenes and batches.")
 processes = click.option("--processes", type=click.IntRange(1, 256), default=2, help="Parallel simulations.")
+threads = click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
 ray = click.option("--ray", default="", show_default=False, metavar="auto|ADDRESS", help=RAY_HELP)
 device = click.option("--device", default="auto", help="Where networks compute: auto, cpu, cuda, cuda:1 or mps.")
 quiet = click.option(

@@ -37,7 +37,7 @@ Examples:
 @options.processes
 @options.ray
 @options.quiet
-@click.option("--threads", type=click.IntRange(1, 256), default=1, help="Threads of the learner.")
+@options.threads
 @options.device
 def command(
     out: Path, config: Path | None, episodes: tuple[Path, ...], policy: Path | None, online: bool, robot: str,

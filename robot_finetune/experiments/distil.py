@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from robot_finetune.config import setting, to_mapping
+from robot_finetune.config import ConfigError, setting, to_mapping
 from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.experiments.evaluate import evaluate
@@ -68,7 +68,8 @@ class DistilConfig:
 class Distillation:
     """One run in the folder `out`; `best` in it ends as the student, with the teacher's replay.bin.
 
-    Goes on where a run of the same configuration in `out` stopped. Raises CheckpointError if `out` holds another.
+    Goes on where a run of the same configuration in `out` stopped. Raises CheckpointError if `out` holds another or the
+    teacher has no replay, ConfigError if the student would see other images than are in that.
     """
 
     def __init__(
@@ -78,6 +79,14 @@ class Distillation:
         """policy: the teacher's folder. device: where the student learns. workers: collect meanwhile."""
         self.config, self.out, self.policy, self.robot, self.workers = config, out, policy, robot, workers
         teacher, profile = load_checkpoint(policy), load_robot(robot)
+        if not (policy / REPLAY).is_file():
+            raise CheckpointError(f"{policy / REPLAY}: no such file; give the folder of a policy with its replay")
+        size = teacher.network.config.image_size
+        if config.network.image_size != size:
+            raise ConfigError(
+                f"network: image_size = {config.network.image_size}: a student keeps its teacher's replay, whose images"
+                f" have {size} px; set image_size: {size}"
+            )
         self._made_with = to_json(to_mapping(config) | {"policy": teacher.sha256, "robot": profile.name})
         state = self._saved_state()
         network = _student(config, teacher.network).to(device)

@@ -48,7 +48,7 @@ class LookConfig:
     usual: float = setting(0.15, "part of the days on which scenes look as usual", low=0.0, high=1.0)
     randomise: float = setting(1.0, "strength of the scene randomisation", low=0.0, high=3.0)
     randomisation: Randomisation = setting(Randomisation)
-    network: NetworkConfig = setting(NetworkConfig, "of the student, who may see more pixels than the teacher")
+    network: NetworkConfig = setting(NetworkConfig, "of the student")
 
 
 class Moments(NamedTuple):
@@ -132,7 +132,7 @@ class _Both:
     @torch.inference_mode()
     def act(self, observation: Observation) -> Decision:
         self._usual.mimic(self.cell)
-        size, crop = self._teacher.checkpoint.network.config.image_size, self.profile.camera.crop
+        size, crop = self.config.network.image_size, self.profile.camera.crop
         at_home = replace(observation, image=preprocess(self._usual.render(), size, crop))
         best = self._teacher.act(at_home)
         chosen = best if self._acting is self._teacher else self._acting.act(observation)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_finetune.config import policy_folder
+from robot_finetune.config import ConfigError, policy_folder
 from robot_finetune.experiments.distil import DistilConfig, Distillation, lesson_of
 from robot_finetune.experiments.looks import LookConfig, Moments, looks
 from robot_finetune.learning.augmentation import AugmentationConfig, errors_of_pose, in_tool_frame
@@ -143,9 +143,21 @@ def test_a_run_that_is_killed_within_a_round_ends_with_identical_weights(tmp_pat
         Distillation(replace(CONFIG, batch_size=6), tmp_path / "broken", teacher)
 
 
+def test_a_teacher_without_its_replay_is_refused_before_anything_is_collected(tmp_path):
+    save_checkpoint(tmp_path / "teacher", build_network(SMALL, 7), 1, 0, {})
+    with pytest.raises(CheckpointError, match="replay.bin: no such file; give the folder of a policy with its replay"):
+        Distillation(CONFIG, tmp_path / "run", tmp_path / "teacher")
+
+
+def test_a_student_that_would_see_other_images_than_its_teachers_replay_has_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="image_size = 32: .* images have 64 px; set image_size: 64"):
+        Distillation(replace(CONFIG, network=replace(SMALL, image_size=32)), tmp_path / "run", policy_folder(""))
+
+
 def test_a_student_of_its_teachers_shape_begins_with_its_weights(tmp_path):
     network = build_network(SMALL, 7)
     save_checkpoint(tmp_path / "teacher", network, 1, 0, {})
+    (tmp_path / "teacher" / "replay.bin").write_bytes(b"")
     for shape, same in ((replace(SMALL, encoding="log"), True), (replace(SMALL, hidden=12), False)):
         student = Distillation(
             replace(CONFIG, network=shape), tmp_path / f"{same}", tmp_path / "teacher"
