@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from robot_finetune.data.layout import REPLAY
 from robot_finetune.experiments.evaluate import evaluate
 from robot_finetune.experiments.looks import LookConfig, Moments, looks
 from robot_finetune.experiments.pretrain import LOG_EVERY, TRAINING_SEED, VALIDATION_SEED
+from robot_finetune.experiments.run_state import save_state, saved_state
 from robot_finetune.experiments.training_log import TrainingLog
 from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.files import parse_json, to_json
@@ -37,7 +37,7 @@ from robot_finetune.progress import with_progress
 from robot_finetune.robot.profile import load_robot
 from robot_finetune.sim.randomisation import Randomisation
 
-BEST, STATE, STUDENT = "best", "state.pt", "student"
+BEST, STUDENT = "best", "student"
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ class Distillation:
                 f"network: image_size = {config.network.image_size}: a student keeps its teacher's replay, whose images"
                 f" have {size} px; set image_size: {size}"
             )
-        self._made_with = to_json(to_mapping(config) | {"policy": teacher.sha256, "robot": profile.name})
-        state = self._saved_state()
+        self._teacher = teacher.sha256
+        self._made_with = to_json(to_mapping(config) | {"policy": self._teacher, "robot": profile.name})
+        state = saved_state(out, self._made_with)
         network = _student(config, teacher.network).to(device)
         network.geometry.set_profile(profile)
         self.learner = Distiller(network, config.distillation, Mirror.of(profile), config.seed)
@@ -155,7 +156,7 @@ class Distillation:
             "command": "robot-finetune distil",
             "updates": self.learner.updates,
             "distil": to_mapping(self.config),
-            "from": load_checkpoint(self.policy).sha256,
+            "from": self._teacher,
         }
         save_checkpoint(self.out / name, self.learner.network, 1, 0, parse_json(to_json(meta)))
         return self.out / name
@@ -174,21 +175,11 @@ class Distillation:
 
     def _save_state(self) -> None:
         state = {
-            "config": self._made_with,
             "round": self.round,
             "rng": to_json(self.rng.bit_generator.state),
             "learner": self.learner.state_dict(),
         }
-        with atomic_file(self.out / STATE) as stream:
-            torch.save(state, stream)
-
-    def _saved_state(self) -> dict[str, Any]:
-        """Of the run that is in `out`; empty if there is none. Raises CheckpointError if it is another run."""
-        path = self.out / STATE
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else {}
-        if state and state["config"] != self._made_with:
-            raise CheckpointError(f"{path}: is of a run with other settings; give another folder or the same settings")
-        return state
+        save_state(self.out, self._made_with, state)
 
 
 def lesson_of(moments: Moments, rows: np.ndarray, config: AugmentationConfig, rng: np.random.Generator) -> Lesson:

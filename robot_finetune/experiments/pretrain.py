@@ -16,19 +16,19 @@ import numpy as np
 import torch
 
 from robot_finetune.config import ConfigError, setting, to_mapping
-from robot_finetune.data.atomic_file import atomic_file
 from robot_finetune.data.layout import REPLAY
 from robot_finetune.data.replay_buffer import ReplayBuffer
 from robot_finetune.data.replay_file import copy_newest, pack, unpack
 from robot_finetune.data.transitions import Batch
 from robot_finetune.experiments.evaluate import EVALUATION_SEED, evaluate, success
 from robot_finetune.experiments.rollouts import TEACHER, RolloutConfig, rollouts
+from robot_finetune.experiments.run_state import save_state, saved_state
 from robot_finetune.experiments.training_log import TrainingLog
 from robot_finetune.experiments.workers import HERE, Workers
 from robot_finetune.files import parse_json, to_json
 from robot_finetune.learning.batches import Batches
 from robot_finetune.learning.bellman import BellmanConfig, QLearner, linear_decay, mixed_batch
-from robot_finetune.learning.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from robot_finetune.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robot_finetune.learning.networks.build import build_network
 from robot_finetune.learning.networks.interface import CPU, NetworkConfig, QNetwork
 from robot_finetune.progress import with_progress
@@ -111,7 +111,7 @@ class Pretraining:
         if policy:
             config = replace(config, network=start.network.config)
         self.config, self.out, self.robot, self.workers, self.start = config, out, robot, workers, start
-        state = self._saved_state()
+        state = saved_state(out, self._made_with)
         profile = load_robot(robot)
         network = start.network.to(device)
         network.geometry.set_profile(profile)
@@ -235,23 +235,13 @@ class Pretraining:
         for buffer in (self.first, self.explored):
             buffer.flush()
         state = {
-            "config": self._made_with,
             "round": self.round,
             "best": self.best,
             "explored": len(self.explored),
             "rng": self.batches.random_state,
             "learner": self.learner.state_dict(),
         }
-        with atomic_file(self.out / "state.pt") as stream:
-            torch.save(state, stream)
-
-    def _saved_state(self) -> dict[str, Any]:
-        """Of the run that is in `out`; empty if there is none. Raises CheckpointError if it is another run."""
-        path = self.out / "state.pt"
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else {}
-        if state and state["config"] != self._made_with:
-            raise CheckpointError(f"{path}: is of a run with other settings; give another folder or the same settings")
-        return state
+        save_state(self.out, self._made_with, state)
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.round, self.best = state["round"], state["best"]
