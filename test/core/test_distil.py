@@ -108,6 +108,11 @@ def test_to_the_logarithm_a_shadow_is_one_shift():
     assert (_brightness(whole, "log").diff() > 0).all() and _brightness(whole, "log").abs().max() < 1.0
 
 
+def test_a_network_that_does_not_see_the_logarithm_says_so():
+    with pytest.raises(ConfigError, match="encoding = 'log': network grasping44 sees brightness as it is"):
+        NetworkConfig(name="grasping44", image_size=472, encoding="log")
+
+
 def test_floors_of_a_contrast_are_bright_and_dark():
     config = Randomisation(patterned=1.0, contrast=1.0)
     for seed in range(10):

@@ -21,7 +21,6 @@ from robot_finetune.types import CELL_SIZE
 
 ARCHITECTURES: dict[str, int | None] = {"compact": None, "grasping44": 472}
 """The networks, and the one image size [px] that each takes; None: any. build.py has their classes."""
-ENCODINGS = ("linear", "log")
 CPU = torch.device("cpu")
 AT_ONCE = 64
 """States that go through a network together where there are many: large images take much memory."""
@@ -36,7 +35,9 @@ class NetworkConfig:
     name: str = setting("compact", "architecture", choices=tuple(ARCHITECTURES))
     image_size: int = setting(64, "edge of the input image", unit="px", low=16, high=512)
     stem: str = setting("own", "first layers: own, or imagenet, trained there", choices=("own", "imagenet"))
-    encoding: str = setting("linear", "brightness as the stem sees it: as it is, or its logarithm", choices=ENCODINGS)
+    encoding: str = setting(
+        "linear", "brightness as the stem sees it: as it is, or its logarithm", choices=("linear", "log")
+    )
     channels: int = setting(24, "channels of the feature map", low=4, high=256)
     patch: int = setting(8, "grid points along an edge of the action patches", low=4, high=16)
     fine_pitch: float = setting(0.014, "grid spacing of the fine action patch", unit="m", low=0.004, high=0.1)
@@ -57,6 +58,8 @@ class NetworkConfig:
             raise ConfigError(
                 f"image_size = {self.image_size}: network {self.name} takes {size} px; set image_size: {size}"
             )
+        if self.encoding == "log" and self.name != "compact":
+            raise ConfigError(f"encoding = 'log': network {self.name} sees brightness as it is; leave encoding out")
 
 
 class State(NamedTuple):
